@@ -1,0 +1,192 @@
+"""The project's build words: odo_library, odo_test, odo_fuzz, odo_bench,
+odo_tool. BUILD files use these and nothing else for C++ on the host.
+"""
+
+load("//tools:flags.bzl", "FREESTANDING_COPTS", "GCC_WARNINGS", "HOST_COPTS", "STANDARD")
+
+_MODES = {
+    "clang": ["clang++-19"] + HOST_COPTS,
+    "gcc": ["g++-12"] + STANDARD + GCC_WARNINGS,
+    "freestanding": ["clang++-19"] + FREESTANDING_COPTS,
+}
+
+def _header_check_impl(ctx):
+    context = ctx.attr.library[CcInfo].compilation_context
+    stamps = []
+    for header in ctx.files.hdrs:
+        for mode in ctx.attr.modes:
+            stamp = ctx.actions.declare_file(
+                "{}.{}.{}.ok".format(ctx.label.name, header.basename, mode),
+            )
+            ctx.actions.run_shell(
+                outputs = [stamp],
+                inputs = context.headers,
+                command = "printf '#include \"%s\"\\n' \"$1\" | " +
+                          "\"${@:3}\" -I. -x c++ -fsyntax-only - && : > \"$2\"",
+                arguments = [header.short_path, stamp.path] + _MODES[mode],
+                mnemonic = "OdoHeader",
+                progress_message = "Compiling %s alone (%s)" % (header.short_path, mode),
+                use_default_shell_env = True,
+            )
+            stamps.append(stamp)
+    return [DefaultInfo(files = depset(stamps))]
+
+# Compiles each header of a library as a source of its own, in each mode. The
+# sandbox holds only the headers of declared dependencies, so an include across
+# an undeclared edge, and with it across a floor, fails here.
+_header_check = rule(
+    implementation = _header_check_impl,
+    attrs = {
+        "hdrs": attr.label_list(allow_files = [".h"], mandatory = True),
+        "library": attr.label(providers = [CcInfo], mandatory = True),
+        "modes": attr.string_list(mandatory = True),
+    },
+)
+
+def _header_tidy_impl(ctx):
+    context = ctx.attr.library[CcInfo].compilation_context
+    stamps = []
+    for header in ctx.files.hdrs:
+        stamp = ctx.actions.declare_file("{}.{}.ok".format(ctx.label.name, header.basename))
+        source = ctx.actions.declare_file("{}.{}.cc".format(ctx.label.name, header.basename))
+        ctx.actions.write(source, '#include "%s"\n' % header.short_path)
+        ctx.actions.run_shell(
+            outputs = [stamp],
+            inputs = depset([source, ctx.file._config], transitive = [context.headers]),
+            command = "clang-tidy-19 --quiet --config-file=\"$1\" --header-filter=\"$2\" \"$3\" -- " +
+                      "-I. \"${@:5}\" 2>&1 | grep -v 'warnings generated' >&2; " +
+                      "[ \"${PIPESTATUS[0]}\" = 0 ] && : > \"$4\"",
+            arguments = [
+                ctx.file._config.path,
+                header.short_path.replace(".", "[.]") + "$",
+                source.path,
+                stamp.path,
+            ] + HOST_COPTS,
+            mnemonic = "OdoTidy",
+            progress_message = "Tidying %s" % header.short_path,
+            use_default_shell_env = True,
+        )
+        stamps.append(stamp)
+    return [DefaultInfo(files = depset(stamps))]
+
+# clang-tidy over each header. Manual: ./odo test asks for these by kind in its
+# lint step, so that an ordinary build does not wait for them.
+_header_tidy = rule(
+    implementation = _header_tidy_impl,
+    attrs = {
+        "hdrs": attr.label_list(allow_files = [".h"], mandatory = True),
+        "library": attr.label(providers = [CcInfo], mandatory = True),
+        "_config": attr.label(default = "//:.clang-tidy", allow_single_file = True),
+    },
+)
+
+def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, testonly = False, linkopts = []):
+    """A header-only library, and the proof that each header stands alone.
+
+    Args:
+      name: the library; by custom the folder's name.
+      hdrs: its public headers.
+      deps: libraries on floors below.
+      visibility: exactly the floors above that may use it.
+      hosted: True for headers that need an operating system below them
+        (grounds for tests and host tools); they skip the freestanding compile.
+      testonly: as in every rule.
+      linkopts: for hosted libraries only.
+    """
+    native.cc_library(
+        name = name,
+        hdrs = hdrs,
+        copts = HOST_COPTS,
+        linkopts = linkopts,
+        testonly = testonly,
+        visibility = visibility,
+        deps = deps,
+    )
+    _header_check(
+        name = name + "_headers",
+        hdrs = hdrs,
+        library = ":" + name,
+        modes = ["clang", "gcc"] + ([] if hosted else ["freestanding"]),
+        testonly = testonly,
+        visibility = ["//visibility:private"],
+    )
+    _header_tidy(
+        name = name + "_tidy",
+        hdrs = hdrs,
+        library = ":" + name,
+        tags = ["manual"],
+        testonly = testonly,
+        visibility = ["//visibility:private"],
+    )
+
+def odo_test(name, srcs, deps = [], data = [], size = "small", copts = [], **kwargs):
+    """A GoogleTest program beside the header that it proves."""
+    native.cc_test(
+        name = name,
+        srcs = srcs,
+        copts = HOST_COPTS + copts,
+        data = data,
+        size = size,
+        deps = deps + ["@gtest//:gtest_main"],
+        **kwargs
+    )
+
+def odo_fuzz(name, srcs, deps = [], corpus = None, data = []):
+    """A libFuzzer target, and the replay of its corpus as an ordinary test.
+
+    `name` itself is a fuzzer only under --config=fuzz, so it is manual; the
+    test `name`_corpus runs the same entry point over every file of `corpus`
+    in any configuration.
+
+    Args:
+      name: ends in _fuzz; `./odo fuzz` takes it without that ending.
+      srcs: the file that defines LLVMFuzzerTestOneInput.
+      deps: what it reaches.
+      corpus: label list of seed files; by custom glob(["corpus/NAME/**"]).
+      data: further files that it reads.
+    """
+    native.cc_binary(
+        name = name,
+        srcs = srcs,
+        copts = HOST_COPTS,
+        data = data,
+        linkopts = ["-fsanitize=fuzzer"],
+        tags = ["manual"],
+        testonly = True,
+        deps = deps,
+    )
+    native.cc_test(
+        name = name + "_corpus",
+        srcs = srcs + ["//tools:fuzz_replay_main.cc"],
+        args = ["$(rootpaths %s)" % c for c in [":" + name + "_seeds"]],
+        copts = HOST_COPTS,
+        data = data + [":" + name + "_seeds"],
+        size = "medium",
+        deps = deps,
+    )
+    native.filegroup(
+        name = name + "_seeds",
+        srcs = corpus,
+    )
+
+def odo_bench(name, srcs, deps = []):
+    """A Google Benchmark program; cases are named component/case/contender."""
+    native.cc_binary(
+        name = name,
+        srcs = srcs,
+        copts = HOST_COPTS,
+        tags = ["bench"],
+        testonly = True,
+        deps = deps + ["@benchmark//:benchmark"],
+    )
+
+def odo_tool(name, srcs, deps = [], visibility = None, **kwargs):
+    """A host program."""
+    native.cc_binary(
+        name = name,
+        srcs = srcs,
+        copts = HOST_COPTS,
+        visibility = visibility,
+        deps = deps,
+        **kwargs
+    )
