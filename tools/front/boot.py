@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""./odo boot: boots the kernel in QEMU."""
+
+import argparse
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.front import kvm
+
+KERNEL = "bazel-bin/kernel/odonata.elf"
+DEFAULT_DISK = "testdata/default.img.zst"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# What `--run` may take before it counts as a hang, unless --timeout says else.
+_RUN_TIMEOUT_S = 600
+TIMED_OUT = 124
+
+
+class Refused(Exception):
+    """The command line or an image can't be used; the text says why."""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./odo boot",
+        description="Build the kernel and boot it in QEMU, its monitor on this "
+        "terminal (Ctrl-A X ends QEMU). Disks are never written to.")
+    parser.add_argument("--disk", action="append", metavar="IMG",
+                        help="a raw disk image or a .zst of one; repeat for "
+                        "vd1, vd2, ...; `none` for no disk at all (default: a "
+                        "small HAMMER2 image from testdata/)")
+    parser.add_argument("--run", metavar="CMDS",
+                        help="run these monitor commands (separated by ; or "
+                        "newlines), print their output alone on stdout, power "
+                        "off, exit with the last status; `-` reads them from "
+                        "stdin")
+    parser.add_argument("--smp", type=int, default=1, metavar="N",
+                        help="virtual CPUs (default 1)")
+    parser.add_argument("--memory", default="256", metavar="M",
+                        help="RAM in MiB, or with a suffix M or G (default 256)")
+    parser.add_argument("--timeout", type=float, metavar="S",
+                        help="end QEMU after S seconds and exit with "
+                        f"{TIMED_OUT} (default: {_RUN_TIMEOUT_S} with --run, "
+                        "else none)")
+    parser.add_argument("--gdb", action="store_true",
+                        help="wait for gdb on port 1234 before the first "
+                        "instruction")
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"),
+                        default="auto", help="auto uses KVM only after a guest "
+                        "has proved it (default)")
+    parser.add_argument("--machine", choices=("q35", "pc"), default="q35",
+                        help="QEMU machine type (default q35)")
+    parser.add_argument("--append", default="", metavar="'k=v ...'",
+                        help="kernel command line, e.g. root=vd1@DATA")
+    arguments = parser.parse_args(argv)
+    if not 1 <= arguments.smp <= 255:
+        parser.error(f"--smp {arguments.smp}: give 1 to 255 CPUs")
+    match = re.fullmatch(r"(\d{1,7})([MG]?)", arguments.memory)
+    if not match or int(match[1]) == 0:
+        parser.error(f"--memory {arguments.memory}: give MiB, or a number "
+                     "with M or G, such as 64 or 1G")
+    arguments.memory = f"{match[1]}{match[2] or 'M'}"
+    if arguments.timeout is not None and arguments.timeout <= 0:
+        parser.error("--timeout: give a positive number of seconds")
+    if arguments.disk and "none" in arguments.disk and len(arguments.disk) > 1:
+        parser.error("--disk none: stands alone")
+    return arguments
+
+
+def caller_path(name: str) -> Path:
+    """A path as the caller meant it: ./odo itself moves to the repository."""
+    return Path(os.environ.get("ODO_CALLER_DIR", "."), name)
+
+
+def unpacked(image: str, folder: Path, number: int) -> Path:
+    """The raw image: the file itself, or a sparse unpacked copy in `folder`."""
+    path = caller_path(image)
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(4) == _ZSTD_MAGIC
+    except OSError as error:
+        raise Refused(f"cannot read the disk image {image}: "
+                      f"{error.strerror}") from error
+    if not compressed:
+        return path.resolve()
+    raw = folder / f"disk{number}.img"
+    result = subprocess.run(
+        ["zstd", "-q", "-d", "--long=27", "--sparse", "-f", str(path), "-o",
+         str(raw)], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        why = result.stderr.strip().splitlines()
+        raise Refused(f"cannot unpack {image}: "
+                      f"{why[-1] if why else 'zstd failed'}")
+    return raw
+
+
+def qemu_command(arguments: argparse.Namespace, accelerator: str,
+                 disks: list[Path], run_script: Path | None,
+                 console_fd: int | None) -> list[str]:
+    command = [
+        "qemu-system-x86_64", "-accel", accelerator,
+        "-machine", arguments.machine,
+        "-cpu", "host" if accelerator == "kvm" else "max",
+        "-smp", str(arguments.smp), "-m", arguments.memory,
+        "-nodefaults", "-display", "none", "-no-reboot",
+        "-kernel", KERNEL,
+        "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+    ]
+    if arguments.append:
+        command += ["-append", arguments.append]
+    for number, disk in enumerate(disks):
+        # QEMU's option parser takes a comma inside a value when doubled.
+        file = str(disk).replace(",", ",,")
+        command += [
+            "-drive", f"file={file},format=raw,if=none,id=disk{number},"
+            "readonly=on",
+            "-device", f"virtio-blk-pci,drive=disk{number},"
+            f"serial=odo{number},disable-legacy=on",
+        ]
+    if run_script is None:
+        command += ["-serial", "mon:stdio"]
+    else:
+        # First port: the kernel's own words, for stderr. Second port: what
+        # the commands print, untouched.
+        command += [
+            "-fw_cfg", f"name=opt/odo/run,file={run_script}",
+            "-chardev", f"file,id=console,path=/dev/fd/{console_fd},append=on",
+            "-serial", "chardev:console",
+            "-chardev", "stdio,id=output,signal=off",
+            "-serial", "chardev:output",
+        ]
+    if arguments.gdb:
+        command += ["-s", "-S"]
+    return command
+
+
+def exit_status(qemu_status: int) -> int:
+    """QEMU's exit status as the guest meant it.
+
+    The kernel powers off by ACPI for 0, and for other statuses writes them to
+    isa-debug-exit, which QEMU turns into (status << 1) | 1. So 1 can only be
+    QEMU's own failure to start.
+    """
+    if qemu_status > 1 and qemu_status & 1:
+        return qemu_status >> 1
+    return qemu_status
+
+
+@contextlib.contextmanager
+def _work_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="odo-boot-") as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _console_relay(wanted: bool) -> Iterator[int | None]:
+    """A descriptor whose bytes end up on our stderr, whatever that is.
+
+    QEMU opens its ports by name, and a name for stderr itself would not do: a
+    socket has none, and a file would be opened at its start.
+    """
+    if not wanted:
+        yield None
+        return
+    reader, writer = os.pipe()
+
+    def relay() -> None:
+        while chunk := os.read(reader, 65536):
+            sys.stderr.buffer.write(chunk)
+            sys.stderr.buffer.flush()
+
+    thread = threading.Thread(target=relay)
+    thread.start()
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+
+
+def boot(arguments: argparse.Namespace) -> int:
+    timeout = arguments.timeout
+    if timeout is None and arguments.run is not None and not arguments.gdb:
+        timeout = _RUN_TIMEOUT_S
+    with _work_folder() as folder:
+        images = arguments.disk or [DEFAULT_DISK]
+        if images == ["none"]:
+            images = []
+        disks = [unpacked(image, folder, number)
+                 for number, image in enumerate(images)]
+        run_script = None
+        if arguments.run is not None:
+            run_script = folder / "run"
+            text = sys.stdin.read() if arguments.run == "-" else arguments.run
+            run_script.write_text(text + "\n", errors="surrogateescape")
+        accelerator = kvm.choose(arguments.accel, "qemu-system-x86_64", KERNEL)
+        if arguments.gdb:
+            print(f"odo: waiting for gdb: gdb {KERNEL} -ex 'target remote "
+                  ":1234'", file=sys.stderr)
+        sys.stdout.flush()
+        with _console_relay(run_script is not None) as console_fd:
+            command = qemu_command(arguments, accelerator, disks, run_script,
+                                   console_fd)
+            guest = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL if run_script else None,
+                pass_fds=[] if console_fd is None else [console_fd])
+            try:
+                return exit_status(guest.wait(timeout))
+            except subprocess.TimeoutExpired:
+                print(f"odo: the machine did not power off within {timeout:g} "
+                      "s; give it longer with --timeout", file=sys.stderr)
+                return TIMED_OUT
+            finally:
+                _end(guest)
+
+
+def _end(guest: subprocess.Popen[bytes]) -> None:
+    if guest.poll() is not None:
+        return
+    guest.terminate()
+    try:
+        guest.wait(5)
+    except subprocess.TimeoutExpired:
+        guest.kill()
+        guest.wait()
+
+
+def main(argv: list[str]) -> int:
+    try:
+        return boot(parse(argv))
+    except Refused as refusal:
+        print(f"odo: {refusal}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

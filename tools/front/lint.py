@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The checks on the text of the tree: format, clang-tidy, links, house rules.
+
+Each rule is one function from the list of files to the list of complaints, so
+that a rule can be tried on files made up for a test.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tools.front.bazel_results import Outcome
+
+_CODE = (".h", ".cc", ".S")
+_FORMATTED = (".h", ".cc")
+# A header longer than this has more than one reason to exist.
+_HEADER_LINES = 900
+_UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def tracked_files() -> list[Path]:
+    """The files of the tree: what git tracks or would track."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True, check=True).stdout
+    paths = (Path(name) for name in listing.decode().split("\0") if name)
+    return sorted(path for path in paths if path.is_file())
+
+
+def _with_suffix(files: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:
+    return [path for path in files if path.suffix in suffixes]
+
+
+def format_complaints(files: list[Path]) -> list[str]:
+    sources = _with_suffix(files, _FORMATTED)
+    if not sources:
+        return []
+    result = subprocess.run(
+        ["clang-format-19", "--dry-run", "-Werror", *map(str, sources)],
+        capture_output=True, text=True, check=False)
+    names = re.findall(r"^(\S+?):\d+:\d+: error", result.stderr, re.MULTILINE)
+    return [f"{name}: run clang-format-19 -i" for name in sorted(set(names))]
+
+
+def licence_complaints(files: list[Path]) -> list[str]:
+    wanted = "SPDX-License-Identifier: BSD-3-Clause"
+    sources = _with_suffix(files, (*_CODE, ".py"))
+    return [f"{path}: no `{wanted}` in its first three lines"
+            for path in sources if path.stat().st_size
+            and wanted not in "".join(
+                path.read_text(errors="replace").splitlines(True)[:3])]
+
+
+def header_complaints(files: list[Path]) -> list[str]:
+    complaints = []
+    for path in _with_suffix(files, (".h",)):
+        text = path.read_text(errors="replace")
+        if "#pragma once" not in text:
+            complaints.append(f"{path}: no #pragma once")
+        if text.count("\n") > _HEADER_LINES:
+            complaints.append(f"{path}: over {_HEADER_LINES} lines: split it")
+    return complaints
+
+
+def unfinished_complaints(files: list[Path]) -> list[str]:
+    complaints = []
+    for path in files:
+        # This file and the format of commit hooks name the words themselves.
+        if path.name in ("lint.py", "lint_test.py"):
+            continue
+        if path.suffix not in (*_CODE, ".py", ".bzl", ".ld", ".md", ""):
+            continue
+        for number, line in enumerate(
+                path.read_text(errors="replace").splitlines(), 1):
+            if _UNFINISHED.search(line):
+                complaints.append(f"{path}:{number}: unfinished work marker")
+    return complaints
+
+
+def link_complaints(files: list[Path]) -> list[str]:
+    """Relative links in Markdown that lead nowhere."""
+    complaints = []
+    for path in _with_suffix(files, (".md",)):
+        text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+        for target in _LINK.findall(text):
+            if re.match(r"[a-z]+:", target) or target.startswith("#"):
+                continue
+            if not (path.parent / target.split("#")[0]).exists():
+                complaints.append(f"{path}: dead link {target}")
+    return complaints
+
+
+def unbuilt_complaints(files: list[Path]) -> list[str]:
+    """C++ files that no BUILD file names, by name or by a glob."""
+    complaints = []
+    for path in _with_suffix(files, _CODE):
+        folder = path.parent
+        while folder != Path(".") and not (folder / "BUILD").is_file():
+            folder = folder.parent
+        build = folder / "BUILD"
+        text = build.read_text() if build.is_file() else ""
+        name = str(path.relative_to(folder))
+        globs = re.findall(r"\"([^\"]*\*[^\"]*)\"", text)
+        if f'"{name}"' not in text and not any(
+                Path(name).match(g) for g in globs):
+            complaints.append(f"{path}: no target of {build} builds it")
+    return complaints
+
+
+def tidy_complaints(_files: list[Path]) -> list[str]:
+    query = subprocess.run(
+        ["/usr/bin/bazel", "query", "--noshow_progress",
+         "--ui_event_filters=-info", 'kind("_header_tidy rule", //...)'],
+        capture_output=True, text=True, check=False)
+    labels = query.stdout.split()
+    if query.returncode != 0 or not labels:
+        return ["bazel query found no clang-tidy targets: "
+                + query.stderr.strip()[-300:]]
+    result = subprocess.run(
+        ["/usr/bin/bazel", "build", "--keep_going", "--noshow_progress",
+         "--ui_event_filters=-info", "--show_result=0", *labels],
+        capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return []
+    return sorted(set(re.findall(r"^\S+:\d+:\d+: error: .*$", result.stderr,
+                                 re.MULTILINE))) or [result.stderr[-2000:]]
+
+
+RULES: dict[str, Callable[[list[Path]], list[str]]] = {
+    "clang-format": format_complaints,
+    "clang-tidy": tidy_complaints,
+    "licence": licence_complaints,
+    "headers": header_complaints,
+    "unfinished": unfinished_complaints,
+    "links": link_complaints,
+    "unbuilt": unbuilt_complaints,
+}
+
+
+def run() -> Outcome:
+    """Every rule as one test; its complaints are printed as they are found."""
+    outcome = Outcome()
+    files = tracked_files()
+    for name, rule in RULES.items():
+        complaints = rule(files)
+        for complaint in complaints:
+            print(f"   {complaint}", flush=True)
+        if complaints:
+            outcome.failed.append(f"{name} ({len(complaints)} complaints)")
+        else:
+            outcome.passed += 1
+    return outcome
