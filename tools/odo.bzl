@@ -190,3 +190,24 @@ def odo_tool(name, srcs, deps = [], visibility = None, **kwargs):
         deps = deps,
         **kwargs
     )
+
+def odo_py_test(name, srcs, data = [], size = "small", tags = [], **kwargs):
+    """A Python unittest file; every case is counted by name.
+
+    Args:
+      name: as in every rule.
+      srcs: the test files, imported by their path from the repository's root.
+      data: modules and files that they need.
+      size: as in every test rule.
+      tags: as in every rule. Python has no sanitizer build: `nosan` is added.
+      **kwargs: as in sh_test.
+    """
+    native.sh_test(
+        name = name,
+        srcs = ["//tools:py_test.sh"],
+        args = ["$(rootpath %s)" % src for src in srcs],
+        data = srcs + data + ["//tools:unittest_xml.py", "//tools:__init__.py"],
+        size = size,
+        tags = tags + ["nosan"],
+        **kwargs
+    )

@@ -17,6 +17,17 @@ _FORMATTED = (".h", ".cc")
 # A header longer than this has more than one reason to exist.
 _HEADER_LINES = 900
 _UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+_INCLUDE = re.compile(r'^#include "lib/([a-z0-9_]+)/', re.MULTILINE)
+# docs/architecture.md draws this: a library may include its own floor's
+# neighbours only where listed here as lower.
+FLOORS = {
+    "base": 0, "check": 1, "codec": 1,
+    "platform": 2,
+    "frames": 3, "boot": 3, "acpi": 3, "pci": 3,
+    "block": 4,
+    "virtio": 5, "hammer2": 5,
+    "monitor": 6,
+}
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -109,6 +120,23 @@ def unbuilt_complaints(files: list[Path]) -> list[str]:
     return complaints
 
 
+def floor_complaints(files: list[Path]) -> list[str]:
+    """Library headers that include a library that is not on a floor below."""
+    complaints = []
+    for path in _with_suffix(files, (".h",)):
+        if path.parts[0] != "lib":
+            continue
+        own = path.parts[1]
+        if own not in FLOORS:
+            complaints.append(f"{path}: lib/{own} has no floor yet")
+            continue
+        for other in set(_INCLUDE.findall(path.read_text())):
+            if other != own and FLOORS.get(other, 99) >= FLOORS[own]:
+                complaints.append(f"{path}: lib/{own} (floor {FLOORS[own]}) "
+                                  f"includes lib/{other}")
+    return complaints
+
+
 def tidy_complaints(_files: list[Path]) -> list[str]:
     query = subprocess.run(
         ["/usr/bin/bazel", "query", "--noshow_progress",
@@ -132,6 +160,7 @@ RULES: dict[str, Callable[[list[Path]], list[str]]] = {
     "clang-format": format_complaints,
     "clang-tidy": tidy_complaints,
     "licence": licence_complaints,
+    "floors": floor_complaints,
     "headers": header_complaints,
     "unfinished": unfinished_complaints,
     "links": link_complaints,

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The front door's own decisions, without QEMU and without Bazel."""
+
+import contextlib
+import io
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from tools.front import bazel_results, boot, kvm, lint
+
+
+class BootArgumentsTest(unittest.TestCase):
+    def refused(self, *argv: str) -> str:
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), \
+                self.assertRaises(SystemExit) as exit_:
+            boot.parse(list(argv))
+        self.assertEqual(exit_.exception.code, 2)
+        return errors.getvalue().strip().splitlines()[-1]
+
+    def test_defaults(self) -> None:
+        arguments = boot.parse([])
+        self.assertEqual(arguments.memory, "256M")
+        self.assertIsNone(arguments.run)
+
+    def test_memory_takes_suffixes(self) -> None:
+        self.assertEqual(boot.parse(["--memory", "1G"]).memory, "1G")
+        self.assertEqual(boot.parse(["--memory", "64"]).memory, "64M")
+
+    def test_nonsense_is_refused_in_one_line(self) -> None:
+        self.assertIn("--memory", self.refused("--memory", "lots"))
+        self.assertIn("--memory", self.refused("--memory", "0"))
+        self.assertIn("--smp", self.refused("--smp", "0"))
+        self.assertIn("--timeout", self.refused("--timeout", "-1"))
+        self.assertIn("none", self.refused("--disk", "none", "--disk", "a"))
+
+    def test_missing_image_is_named(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, \
+                self.assertRaisesRegex(boot.Refused, "nowhere.img"):
+            boot.unpacked("nowhere.img", Path(folder), 0)
+
+    def test_broken_zst_is_named(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            broken = Path(folder, "broken.zst")
+            broken.write_bytes(b"\x28\xb5\x2f\xfd" + b"\x00" * 40)
+            with self.assertRaisesRegex(boot.Refused, "cannot unpack"):
+                boot.unpacked(str(broken), Path(folder), 0)
+
+    def test_relative_paths_mean_the_callers_folder(self) -> None:
+        with mock.patch.dict(os.environ, {"ODO_CALLER_DIR": "/a/b"}):
+            self.assertEqual(boot.caller_path("c.img"), Path("/a/b/c.img"))
+            self.assertEqual(boot.caller_path("/c.img"), Path("/c.img"))
+
+
+class QemuCommandTest(unittest.TestCase):
+    def command(self, *argv: str, disks: list[str] = [],
+                run: bool = False) -> list[str]:
+        return boot.qemu_command(
+            boot.parse(list(argv)), "tcg", [Path(d) for d in disks],
+            Path("script") if run else None, 7 if run else None)
+
+    def test_disks_are_read_only(self) -> None:
+        command = self.command(disks=["/x/a.img", "/x/b,c.img"])
+        drives = [c for c in command if c.startswith("file=")]
+        self.assertEqual(len(drives), 2)
+        for drive in drives:
+            self.assertIn("readonly=on", drive)
+        self.assertIn("file=/x/b,,c.img,", drives[1])
+
+    def test_run_separates_output_from_console(self) -> None:
+        command = " ".join(self.command(run=True))
+        self.assertIn("name=opt/odo/run,file=script", command)
+        self.assertIn("path=/dev/fd/7", command)
+        self.assertNotIn("mon:stdio", command)
+
+    def test_gdb_waits(self) -> None:
+        self.assertIn("-S", self.command("--gdb"))
+
+
+class ExitStatusTest(unittest.TestCase):
+    def test_statuses_come_back_as_the_guest_meant_them(self) -> None:
+        for status in range(1, 128):
+            self.assertEqual(boot.exit_status((status << 1) | 1), status)
+        self.assertEqual(boot.exit_status(0), 0)
+
+    def test_qemus_own_failure_is_not_success(self) -> None:
+        self.assertEqual(boot.exit_status(1), 1)
+
+
+class KvmTest(unittest.TestCase):
+    def fake_qemu(self, folder: str, body: str) -> str:
+        path = Path(folder, "qemu")
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    def test_a_guest_that_hangs_is_given_up_in_time(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(os, "access", return_value=True):
+            qemu = self.fake_qemu(folder, "exec sleep 30")
+            self.assertFalse(kvm.kvm_runs_guests(qemu, "kernel"))
+        self.assertLess(kvm.PROBE_SECONDS, 2)
+
+    def test_only_the_agreed_status_counts(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(os, "access", return_value=True):
+            self.assertTrue(kvm.kvm_runs_guests(
+                self.fake_qemu(folder, "exit 85"), "kernel"))
+            self.assertFalse(kvm.kvm_runs_guests(
+                self.fake_qemu(folder, "exit 0"), "kernel"))
+
+    def test_without_a_device_nothing_runs(self) -> None:
+        with mock.patch.object(os, "access", return_value=False):
+            self.assertFalse(kvm.kvm_runs_guests("/nonexistent", "kernel"))
+
+    def test_explicit_choice_is_kept(self) -> None:
+        self.assertEqual(kvm.choose("kvm", "/nonexistent", ""), "kvm")
+        self.assertEqual(kvm.choose("tcg", "/nonexistent", ""), "tcg")
+
+
+class BazelResultsTest(unittest.TestCase):
+    def read(self, xml: str, summary: str, status: int
+             ) -> bazel_results.Outcome:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "test.xml").write_text(xml)
+            events = Path(folder, "events.json")
+            events.write_text("\n".join((
+                '{"id":{"targetCompleted":{"label":"//a:t"}},'
+                '"completed":{"success":true}}',
+                '{"id":{"testResult":{"label":"//a:t"}},"testResult":'
+                '{"testActionOutput":[{"name":"test.xml","uri":"file://'
+                f'{folder}/test.xml"}}]}}}}',
+                '{"id":{"testSummary":{"label":"//a:t"}},"testSummary":'
+                f'{{"overallStatus":"{summary}"}}}}',
+            )))
+            return bazel_results.read(events, status)
+
+    def test_counts_cases_and_names_skipped_ones(self) -> None:
+        outcome = self.read(
+            '<testsuites><testsuite><testcase name="A" classname="S"/>'
+            '<testcase name="B" classname="S" result="skipped">'
+            '<skipped message="file.cc:3&#10;no corpus"/></testcase>'
+            '<testcase name="C" classname="S"><failure message="x"/>'
+            '</testcase></testsuite></testsuites>', "FAILED", 3)
+        self.assertEqual(outcome.passed, 1)
+        self.assertEqual(outcome.skipped, ["//a:t S.B (no corpus)"])
+        self.assertEqual(outcome.failed, ["//a:t S.C"])
+
+    def test_a_crash_outside_any_case_is_a_failure(self) -> None:
+        outcome = self.read(
+            '<testsuites><testsuite><testcase name="A" classname="S"/>'
+            '</testsuite></testsuites>', "FAILED", 3)
+        self.assertEqual(outcome.failed, ["//a:t (FAILED)"])
+
+    def test_a_missing_event_file_is_a_failure(self) -> None:
+        outcome = bazel_results.read(Path("/nonexistent/events"), 37)
+        self.assertEqual(len(outcome.failed), 1)
+
+
+class LintTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        home = os.getcwd()
+        self.addCleanup(os.chdir, home)
+        os.chdir(folder.name)
+
+    def write(self, name: str, text: str) -> list[Path]:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return [path]
+
+    def test_licence(self) -> None:
+        self.assertTrue(lint.licence_complaints(self.write("a.h", "int x;\n")))
+        self.assertFalse(lint.licence_complaints(self.write(
+            "b.h", "// SPDX-License-Identifier: BSD-3-Clause\n")))
+
+    def test_headers(self) -> None:
+        self.assertTrue(lint.header_complaints(self.write("a.h", "int x;\n")))
+        self.assertTrue(lint.header_complaints(self.write(
+            "b.h", "#pragma once\n" + "\n" * 1000)))
+        self.assertFalse(lint.header_complaints(self.write(
+            "c.h", "#pragma once\n")))
+
+    def test_floors(self) -> None:
+        up = '#include "lib/hammer2/reader.h"\n'
+        down = '#include "lib/base/bytes.h"\n'
+        self.assertTrue(lint.floor_complaints(
+            self.write("lib/check/a.h", up)))
+        self.assertFalse(lint.floor_complaints(
+            self.write("lib/check/b.h", down)))
+        self.assertTrue(lint.floor_complaints(
+            self.write("lib/unheard_of/c.h", down)))
+
+    def test_unfinished_work(self) -> None:
+        marker = "TO" + "DO"
+        self.assertTrue(lint.unfinished_complaints(self.write(
+            "a.h", f"// {marker}: later\n")))
+        self.assertFalse(lint.unfinished_complaints(self.write(
+            "b.h", "// MASTODON\n")))
+
+    def test_links(self) -> None:
+        self.write("real.md", "")
+        self.assertFalse(lint.link_complaints(self.write(
+            "a.md", "[x](real.md#part) [y](https://example.org) "
+            "```\n[z](gone.md)\n```")))
+        self.assertEqual(len(lint.link_complaints(self.write(
+            "b.md", "[x](gone.md)"))), 1)
+
+    def test_unbuilt_sources(self) -> None:
+        self.write("p/BUILD", 'x(hdrs = glob(["*.h"]), srcs = ["a.cc"])')
+        self.assertFalse(lint.unbuilt_complaints(
+            self.write("p/a.cc", "") + self.write("p/b.h", "")))
+        self.assertTrue(lint.unbuilt_complaints(self.write("p/c.cc", "")))
+        self.assertTrue(lint.unbuilt_complaints(self.write("q/c.cc", "")))
+
+
+class CommandNameTest(unittest.TestCase):
+    def test_a_mistyped_command_names_the_nearest(self) -> None:
+        for typo, meant in (("bot", "boot"), ("tset", "test"),
+                            ("benhc", "bench"), ("h3", "h2"),
+                            ("fuz", "fuzz")):
+            result = subprocess.run(["./odo", typo], capture_output=True,
+                                    text=True, check=False)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(f"'./odo {meant}'", result.stderr)
+            self.assertEqual(result.stderr.count("\n"), 1)
+
+    def test_help_needs_nothing(self) -> None:
+        result = subprocess.run(["./odo"], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("./odo boot", result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
