@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.front import kvm
 
-KERNEL = "bazel-bin/kernel/odonata.elf"
+KERNEL = os.environ.get("ODO_KERNEL", "bazel-bin/kernel/odonata.elf")
 DEFAULT_DISK = "testdata/default.img.zst"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # What `--run` may take before it counts as a hang, unless --timeout says else.
