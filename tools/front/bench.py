@@ -33,7 +33,8 @@ def main(argv: list[str]) -> int:
         capture_output=True, text=True, check=True).stdout.strip()
     programs = [folder + "/" + label.removeprefix("//").replace(":", "/")
                 for label in labels]
-    return run.main(["--binaries", *programs, *argv])
+    return run.main(["--binaries", *programs, "--programs",
+                     "bench/boot_instructions/boot_instructions.py", *argv])
 
 
 if __name__ == "__main__":
