@@ -33,6 +33,13 @@
   ODO_CAPABILITY_ATTRIBUTE_(release_shared_capability(__VA_ARGS__))
 #define ODO_TRY_ACQUIRE(...) \
   ODO_CAPABILITY_ATTRIBUTE_(try_acquire_capability(__VA_ARGS__))
+#define ODO_TRY_ACQUIRE_SHARED(...) \
+  ODO_CAPABILITY_ATTRIBUTE_(try_acquire_shared_capability(__VA_ARGS__))
+// On a function: checks at run time that the lock is held.
+#define ODO_ASSERT_HELD(...) \
+  ODO_CAPABILITY_ATTRIBUTE_(assert_capability(__VA_ARGS__))
+#define ODO_ASSERT_HELD_SHARED(...) \
+  ODO_CAPABILITY_ATTRIBUTE_(assert_shared_capability(__VA_ARGS__))
 // On a function: the caller must not hold the locks.
 #define ODO_EXCLUDES(...) ODO_CAPABILITY_ATTRIBUTE_(locks_excluded(__VA_ARGS__))
 // On a function: beyond the analysis; the reason stands beside it.
