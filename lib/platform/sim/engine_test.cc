@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The simulated machine itself: what it must find, what it must not report,
+// and that a failure can be run again.
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "lib/platform/sim/explore.h"
+#include "lib/platform/sim/mutation_run.h"
+#include "lib/platform/sim/sim_platform.h"
+#include "lib/platform/spinlock.h"
+
+namespace odo::sim {
+namespace {
+
+using Order = std::memory_order;
+using Lock = platform::SpinLock<SimPlatform>;
+
+// Two threads add to plain data under a lock.
+Report count_under_lock(ExploreOptions options, int threads, int rounds) {
+  return explore(options, [=](Engine& m) {
+    Lock lock;
+    Plain<int> count(0);
+    for (int t = 0; t < threads; ++t) {
+      m.spawn(static_cast<CpuId>(t), "adder", [&] {
+        for (int i = 0; i < rounds; ++i) {
+          lock.lock();
+          count.set(count.get() + 1);
+          lock.unlock();
+        }
+      });
+    }
+    if (m.run() == Engine::Outcome::kFinished &&
+        count.get() != threads * rounds) {
+      m.fail("an addition was lost");
+    }
+  });
+}
+
+TEST(EngineTest, AKnownGoodLockHoldsInEverySchedule) {
+  const Report once = count_under_lock({}, 2, 1);
+  EXPECT_TRUE(once.ok() && once.complete) << once.text();
+  ExploreOptions options;
+  options.preemption_bound = 2;
+  const Report report = count_under_lock(options, 2, 2);
+  EXPECT_TRUE(report.ok()) << report.text();
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_GT(report.executions, 3U);
+}
+
+TEST(EngineTest, ThreeThreadsWithinAPreemptionBound) {
+  ExploreOptions options;
+  options.preemption_bound = 2;
+  const Report report = count_under_lock(options, 3, 1);
+  EXPECT_TRUE(report.ok()) << report.text();
+  EXPECT_TRUE(report.complete) << report.text();
+}
+
+TEST(EngineTest, RandomAndPctSchedulesAgree) {
+  for (const Mode mode : {Mode::kRandom, Mode::kPct}) {
+    ExploreOptions options;
+    options.mode = mode;
+    options.executions = 2000;
+    const Report report = count_under_lock(options, 4, 3);
+    EXPECT_TRUE(report.ok()) << report.text();
+    EXPECT_EQ(report.executions, 2000U);
+  }
+}
+
+TEST(EngineTest, EveryWeakenedOrderOfTheSpinLockIsCaught) {
+  const MutationReport report =
+      run_mutations("lib/platform/spinlock.h", [](Mutator* mutator) {
+        ExploreOptions options;
+        options.mutator = mutator;
+        options.preemption_bound = 2;
+        Report first = count_under_lock(options, 2, 2);
+        if (!first.ok()) return first;
+        return explore(options, [](Engine& m) {
+          Lock lock;
+          Plain<int> data(0);
+          for (CpuId t = 0; t < 2; ++t) {
+            m.spawn(t, "try", [&] {
+              if (lock.try_lock()) {
+                data.set(data.get() + 1);
+                lock.unlock();
+              }
+            });
+          }
+          m.run();
+        });
+      });
+  EXPECT_TRUE(report.survivors.empty()) << report.text();
+  EXPECT_GE(report.killed.size(), 4U) << report.text();
+}
+
+// A lock whose unlock forgot to release.
+Report broken_lock(ExploreOptions options) {
+  return explore(options, [](Engine& m) {
+    SimAtomic<bool> held(false);
+    Plain<int> data(0);
+    for (CpuId t = 0; t < 2; ++t) {
+      m.spawn(t, "locker", [&] {
+        while (held.exchange(true, Order::acquire)) Engine::current().relax();
+        data.set(data.get() + 1);
+        held.store(false, Order::relaxed);
+      });
+    }
+    m.run();
+  });
+}
+
+TEST(EngineTest, AMissingReleaseIsADataRace) {
+  const Report report = broken_lock({});
+  ASSERT_FALSE(report.ok());
+  EXPECT_NE(report.failure.find("data race"), std::string::npos)
+      << report.text();
+  // A person can read what happened: cpu, thread, operation, order, value and
+  // the line it stands on.
+  EXPECT_NE(report.trace.find("cpu1"), std::string::npos);
+  EXPECT_NE(report.trace.find("exchange"), std::string::npos);
+  EXPECT_NE(report.trace.find("acquire"), std::string::npos);
+  EXPECT_NE(report.trace.find("engine_test.cc:"), std::string::npos);
+}
+
+TEST(EngineTest, AFailureCanBeRunAgain) {
+  for (const Mode mode : {Mode::kExhaustive, Mode::kRandom, Mode::kPct}) {
+    ExploreOptions options;
+    options.mode = mode;
+    const Report first = broken_lock(options);
+    ASSERT_FALSE(first.ok());
+    setenv("ODO_SIM_REPLAY", first.answers.c_str(), 1);
+    const Report again = broken_lock(options);
+    unsetenv("ODO_SIM_REPLAY");
+    EXPECT_EQ(again.trace, first.trace);
+    EXPECT_EQ(again.executions, 1U);
+    // And from the seed alone.
+    options.seed = first.seed;
+    EXPECT_EQ(broken_lock(options).trace, first.trace);
+  }
+}
+
+TEST(EngineTest, LostUpdatesAreFound) {
+  const Report report = explore({}, [](Engine& m) {
+    SimAtomic<std::uint32_t> n(0);
+    for (CpuId t = 0; t < 2; ++t) {
+      m.spawn(t, "adder",
+              [&] { n.store(n.load(Order::seq_cst) + 1, Order::seq_cst); });
+    }
+    if (m.run() == Engine::Outcome::kFinished && n.load(Order::seq_cst) != 2) {
+      m.fail("lost");
+    }
+  });
+  EXPECT_FALSE(report.ok());
+}
+
+TEST(EngineTest, DeadlockAndLivelockAreToldApart) {
+  const Report dead = explore({}, [](Engine& m) {
+    m.spawn(0, "sleeper", [&] { Engine::current().block(); });
+    m.run();
+  });
+  EXPECT_NE(dead.failure.find("deadlock"), std::string::npos) << dead.text();
+  const Report live = explore({}, [](Engine& m) {
+    SimAtomic<bool> never(false);
+    m.spawn(0, "waiter", [&] {
+      while (!never.load(Order::acquire)) Engine::current().relax();
+    });
+    m.run();
+  });
+  EXPECT_NE(live.failure.find("livelock"), std::string::npos) << live.text();
+}
+
+TEST(EngineTest, AnEndlessLoopEnds) {
+  ExploreOptions options;
+  options.engine.max_steps = 100;
+  const Report report = explore(options, [](Engine& m) {
+    SimAtomic<std::uint32_t> n(0);
+    m.spawn(0, "counter", [&] {
+      while (true) n.fetch_add(1, Order::relaxed);
+    });
+    m.run();
+  });
+  EXPECT_NE(report.failure.find("does not end"), std::string::npos);
+}
+
+TEST(EngineTest, AWakeBeforeTheBlockIsNotLost) {
+  const Report report = explore({}, [](Engine& m) {
+    Plain<int> data(0);
+    const ThreadId sleeper = m.spawn(0, "sleeper", [&] {
+      Engine::current().block();
+      if (data.get() != 1) Engine::current().fail("woken too early");
+    });
+    m.spawn(1, "waker", [&] {
+      data.set(1);
+      Engine::current().wake(sleeper);
+    });
+    m.run();
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+  EXPECT_TRUE(report.complete);
+}
+
+TEST(EngineTest, ACpuRunsOneThreadAtATime) {
+  // Two threads of one CPU touch data with no lock; neither gives way, so they
+  // can't interleave, but nothing orders them either unless the CPU does.
+  const Report report = explore({}, [](Engine& m) {
+    SimAtomic<std::uint32_t> n(0);
+    for (int t = 0; t < 2; ++t) {
+      m.spawn(0, "adder",
+              [&] { n.store(n.load(Order::relaxed) + 1, Order::relaxed); });
+    }
+    if (m.run() == Engine::Outcome::kFinished && n.load(Order::relaxed) != 2) {
+      m.fail("interleaved");
+    }
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+}
+
+TEST(EngineTest, InterruptsComeAtAnyPointUnlessMasked) {
+  std::set<int> seen;
+  for (const bool masked : {false, true}) {
+    seen.clear();
+    const Report report = explore({}, [&](Engine& m) {
+      SimAtomic<std::uint32_t> n(0);
+      int between = -1;
+      m.spawn(0, "worker", [&] {
+        Engine& e = Engine::current();
+        if (masked) e.disable_interrupts();
+        const auto a = n.load(Order::relaxed);
+        const auto b = n.load(Order::relaxed);
+        if (masked) e.enable_interrupts();
+        between = static_cast<int>(b - a);
+      });
+      m.spawn(1, "sender", [&] {
+        Engine::current().send_ipi(0, [&] { n.store(1, Order::relaxed); });
+      });
+      if (m.run() == Engine::Outcome::kFinished) {
+        seen.insert(between);
+        if (n.load(Order::relaxed) != 1) m.fail("the interrupt was lost");
+      }
+    });
+    EXPECT_TRUE(report.ok()) << report.text();
+    EXPECT_TRUE(report.complete);
+    EXPECT_EQ(seen, masked ? (std::set<int>{0}) : (std::set<int>{0, 1}));
+  }
+}
+
+TEST(EngineTest, TimersFireInVirtualTime) {
+  const Report report = explore({}, [](Engine& m) {
+    SimAtomic<bool> fired(false);
+    m.spawn(0, "waiter", [&] {
+      Engine& e = Engine::current();
+      const std::uint64_t start = e.now_ns();
+      e.set_timer(1'000'000, [&] { fired.store(true, Order::release); });
+      while (!fired.load(Order::acquire)) e.relax();
+      if (e.now_ns() - start < 1'000'000) e.fail("too early");
+    });
+    m.run();
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+}
+
+TEST(EngineTest, EveryPageRequestMayFail) {
+  std::set<int> got;
+  const Report report = explore({}, [&](Engine& m) {
+    int pages = 0;
+    m.spawn(0, "user", [&] {
+      SimPages source;
+      for (int i = 0; i < 3; ++i) {
+        void* page = source.map(1);
+        if (page == nullptr) continue;
+        ++pages;
+        source.unmap(page, 1);
+      }
+    });
+    m.run();
+    got.insert(pages);
+  });
+  EXPECT_TRUE(report.ok());
+  EXPECT_EQ(got, (std::set<int>{1, 2, 3}));
+}
+
+TEST(EngineTest, APanicIsAFailureOfTheExecution) {
+  const Report report = explore({}, [](Engine& m) {
+    m.spawn(0, "panics", [&] { ODO_PANIC("broken invariant"); });
+    m.run();
+  });
+  EXPECT_NE(report.failure.find("broken invariant"), std::string::npos);
+}
+
+TEST(EngineTest, TheReductionHidesNothing) {
+  // The same outcomes with any bound large enough, and fewer executions than
+  // without sleep sets would be: independent threads need one execution.
+  const Report report = explore({}, [](Engine& m) {
+    SimAtomic<std::uint32_t> a(0), b(0), c(0);
+    m.spawn(0, "a", [&] { a.store(1, Order::seq_cst); });
+    m.spawn(1, "b", [&] { b.store(1, Order::seq_cst); });
+    m.spawn(2, "c", [&] { c.store(1, Order::seq_cst); });
+    m.run();
+  });
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.executions, 1U) << report.text();
+}
+
+}  // namespace
+}  // namespace odo::sim
