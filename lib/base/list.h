@@ -97,12 +97,12 @@ class List {
   List(const List&) = delete;
   List& operator=(const List&) = delete;
   // Takes the other's elements, in order; the other is then empty.
-  List(List&& other) {
+  List(List&& other) noexcept {
     reset();
     splice_back(other);
   }
   // Only onto an empty list: elements are never dropped silently.
-  List& operator=(List&& other) {
+  List& operator=(List&& other) noexcept {
     if (this != &other) {
       ODO_ASSERT(empty());
       splice_back(other);

@@ -68,9 +68,9 @@ class Queue {
   constexpr Queue() = default;
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
-  Queue(Queue&& other) : last_(other.last_) { other.last_ = nullptr; }
+  Queue(Queue&& other) noexcept : last_(other.last_) { other.last_ = nullptr; }
   // Only onto an empty queue: elements are never dropped silently.
-  Queue& operator=(Queue&& other) {
+  Queue& operator=(Queue&& other) noexcept {
     if (this != &other) {
       ODO_ASSERT(empty());
       append(other);

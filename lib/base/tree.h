@@ -105,9 +105,9 @@ class Tree {
   constexpr Tree() = default;
   Tree(const Tree&) = delete;
   Tree& operator=(const Tree&) = delete;
-  Tree(Tree&& other) : root_(other.root_) { other.root_ = nullptr; }
+  Tree(Tree&& other) noexcept : root_(other.root_) { other.root_ = nullptr; }
   // Only onto an empty tree: elements are never dropped silently.
-  Tree& operator=(Tree&& other) {
+  Tree& operator=(Tree&& other) noexcept {
     if (this != &other) {
       ODO_ASSERT(empty());
       root_ = other.root_;
