@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the monitor asks of the machine it runs in: a console to talk over, and
+// facts and switches to show and turn. A kernel implements both; a test fakes
+// both.
+//
+// Contexts: thread, one at a time. The monitor calls everything here from the
+// one thread that runs it.
+// Ownership: every string_view and reference stays valid as long as the
+// machine itself, or until the next call of the same function where it says so.
+// Units: in the names.
+// Failure: none of these calls fails, except reboot and poweroff, which return
+// when the machine cannot do it.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "lib/base/bytes.h"
+
+namespace odo::monitor {
+
+// Where bytes go. In conversation both reach the same terminal; when a script
+// runs, kOutput carries what commands print and nothing else.
+enum class Channel : std::uint8_t { kOutput, kError };
+
+// A line to a person or to a script.
+template <class C>
+concept Console = requires(C& console, Channel channel, Bytes bytes) {
+  // Sends the bytes exactly as they are; the monitor itself sends "\r\n" where
+  // a terminal needs it. Returns when they are accepted, in order.
+  { console.write(channel, bytes) } -> std::same_as<void>;
+  // The next byte typed, waiting for it (the CPU may halt meanwhile); nullopt
+  // when no byte will ever come again.
+  { console.read() } -> std::same_as<std::optional<std::byte>>;
+  // The next byte typed if one is there already; never waits. The monitor polls
+  // during long work to see ^C, and drops whatever else it takes.
+  { console.poll() } -> std::same_as<std::optional<std::byte>>;
+};
+
+struct DiskInfo {
+  std::string_view name;    // "vd0": short, unique, printable, no '+' or '@'
+  std::string_view serial;  // as the device tells it: any bytes, may be empty
+  std::uint64_t size_bytes;
+  std::uint32_t block_bytes;  // logical block
+};
+
+struct MemoryInfo {
+  std::uint64_t total_bytes;         // RAM that the boot map calls usable
+  std::uint64_t free_bytes;          // in the page-frame allocator
+  std::uint64_t largest_free_bytes;  // longest free contiguous run
+  std::uint64_t kernel_bytes;        // the loaded image, its stacks and tables
+};
+
+struct PciInfo {
+  std::uint16_t segment;
+  std::uint8_t bus;
+  std::uint8_t device;    // 0–31
+  std::uint8_t function;  // 0–7
+  std::uint16_t vendor_id;
+  std::uint16_t device_id;
+  std::uint8_t base_class;
+  std::uint8_t sub_class;
+  std::uint8_t interface;
+  std::uint8_t revision;
+  std::string_view driver;  // "virtio-blk", empty where none took it
+};
+
+struct CpuInfo {
+  std::string_view vendor;    // "GenuineIntel"
+  std::string_view model;     // the brand string, may be empty
+  std::string_view features;  // names the kernel uses, one space between
+  std::uint32_t count;        // CPUs running
+  std::uint64_t tsc_hz;       // 0 when unknown
+};
+
+// Everything else. `index` arguments are below the matching count.
+template <class M>
+concept Machine = requires(M& machine, std::size_t index, std::uint8_t status) {
+  // A block device in the sense of lib/block.
+  typename M::Device;
+  { machine.disk_count() } -> std::same_as<std::size_t>;
+  { machine.disk(index) } -> std::same_as<DiskInfo>;
+  { machine.disk_device(index) } -> std::same_as<typename M::Device&>;
+  { machine.memory() } -> std::same_as<MemoryInfo>;
+  { machine.pci_count() } -> std::same_as<std::size_t>;
+  { machine.pci(index) } -> std::same_as<PciInfo>;
+  { machine.cpu() } -> std::same_as<CpuInfo>;
+  { machine.uptime_ns() } -> std::same_as<std::uint64_t>;  // since power-on
+  { machine.cmdline() } -> std::same_as<std::string_view>;
+  { machine.reboot() } -> std::same_as<void>;
+  { machine.poweroff(status) } -> std::same_as<void>;
+};
+
+}  // namespace odo::monitor

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A console that a test types on, and a machine that it made up.
+//
+// Contexts: tests. Allocates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lib/base/bytes.h"
+#include "lib/block/device.h"
+#include "lib/monitor/machine.h"
+
+namespace odo::monitor::testing {
+
+class FakeConsole {
+ public:
+  void write(Channel channel, Bytes bytes) {
+    std::string_view text(reinterpret_cast<const char*>(bytes.data()),
+                          bytes.size());
+    (channel == Channel::kOutput ? out : err) += text;
+    both += text;
+  }
+  std::optional<std::byte> read() { return take(typed); }
+  std::optional<std::byte> poll() {
+    ++polls;
+    return take(typed_meanwhile);
+  }
+
+  std::string out;
+  std::string err;
+  std::string both;             // in the order of arrival
+  std::string typed;            // what read() gives
+  std::string typed_meanwhile;  // what poll() gives
+  std::size_t polls = 0;
+
+ private:
+  static std::optional<std::byte> take(std::string& from) {
+    if (from.empty()) return std::nullopt;
+    auto byte = static_cast<std::byte>(from[0]);
+    from.erase(0, 1);
+    return byte;
+  }
+};
+static_assert(Console<FakeConsole>);
+
+template <block::BlockDevice D>
+class FakeMachine {
+ public:
+  using Device = D;
+
+  void add_disk(std::string name, std::string serial, D device) {
+    disks_.push_back({std::move(name), std::move(serial), std::move(device)});
+  }
+
+  std::size_t disk_count() { return disks_.size(); }
+  DiskInfo disk(std::size_t i) {
+    return {disks_[i].name, disks_[i].serial, disks_[i].device.size_bytes(),
+            disks_[i].device.block_bytes()};
+  }
+  D& disk_device(std::size_t i) { return disks_[i].device; }
+  MemoryInfo memory() { return {64 << 20, 48 << 20, 32 << 20, 3 << 19}; }
+  std::size_t pci_count() { return 2; }
+  PciInfo pci(std::size_t i) {
+    if (i == 0) return {0, 0, 0, 0, 0x8086, 0x29c0, 6, 0, 0, 0, ""};
+    return {0, 0, 31, 7, 0x1af4, 0x1042, 1, 0, 0, 1, "virtio-blk"};
+  }
+  CpuInfo cpu() {
+    return {"GenuineTest", "A processor", "nx sse4.2", 2, 2'400'050'000};
+  }
+  std::uint64_t uptime_ns() { return uptime; }
+  std::string_view cmdline() { return "console=ttyS0"; }
+  void reboot() { ++reboots; }
+  void poweroff(std::uint8_t status) { power_status = status; }
+
+  std::uint64_t uptime = 1'234'567'890;
+  int reboots = 0;
+  std::optional<int> power_status;
+
+ private:
+  struct Disk {
+    std::string name;
+    std::string serial;
+    D device;
+  };
+  std::deque<Disk> disks_;  // devices stay where they are
+};
+
+}  // namespace odo::monitor::testing
