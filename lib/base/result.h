@@ -35,12 +35,14 @@ template <class E>
 // error from the enclosing function, else declares or assigns `x` by move.
 // ODO_TRY_VOID(f(...)): the same for Result<void, E>.
 // Both are statement sequences: inside `if` or `for` they need braces.
+// NOLINTBEGIN(bugprone-macro-parentheses): `target` may be a declaration.
 #define ODO_TRY(target, expression)                                     \
   auto ODO_CAT(odo_try_, __LINE__) = (expression);                      \
   if (!ODO_CAT(odo_try_, __LINE__)) [[unlikely]] {                      \
     return ::odo::fail(std::move(ODO_CAT(odo_try_, __LINE__)).error()); \
   }                                                                     \
   target = *std::move(ODO_CAT(odo_try_, __LINE__))
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define ODO_TRY_VOID(expression)                             \
   do {                                                       \
