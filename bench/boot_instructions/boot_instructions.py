@@ -60,7 +60,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         help="the Linux kernel (default: Debian's cloud "
                         "kernel, fetched by apt into the cache folder)")
     parser.add_argument("--disk", metavar="IMG",
-                        default=str(_ROOT / "testdata/default.img.zst"),
+                        default=str(_ROOT / "testdata/links.img.zst"),
                         help="the disk of both machines, raw or .zst; `none` "
                         "for none (default: ./odo boot's)")
     parser.add_argument("--only", choices=(OURS, PEER),

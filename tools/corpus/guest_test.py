@@ -161,8 +161,14 @@ class GuestDamageTest(_CorpusCase):
                 self.assertFalse(errors, said)
                 self.assertIn("  /", said)
         elif target == "image":
-            if "truncate" in patch and patch["id"] != "extended":
-                self.assertTrue(errors, said)
+            # QEMU shows a device in whole sectors: a cut inside the last one
+            # isn't seen.
+            volume = self.corpus.index[name]["volumes"][0]["bytes"]
+            if -(-patch["truncate"] // 512) * 512 < volume:
+                self.assertRegex(said, r"smaller than its volume|"
+                                 r"beyond|cannot|no HAMMER2")
+            else:
+                self.assertFalse(errors, said)
         elif target in ("freemap block", "unallocated space", "boot area"):
             self.assertFalse(errors, said)
         elif patch["block"].get("methods", "").startswith(("none", "disabled")):

@@ -15,7 +15,7 @@ from pathlib import Path
 from tools.front import kvm
 
 KERNEL = os.environ.get("ODO_KERNEL", "bazel-bin/kernel/odonata.elf")
-DEFAULT_DISK = "testdata/default.img.zst"
+DEFAULT_DISK = "testdata/links.img.zst"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # What `--run` may take before it counts as a hang, unless --timeout says else.
 _RUN_TIMEOUT_S = 600
@@ -126,14 +126,15 @@ def qemu_command(arguments: argparse.Namespace, accelerator: str,
     if run_script is None:
         command += ["-serial", "mon:stdio"]
     else:
-        # First port: the kernel's own words, for stderr. Second port: what
-        # the commands print, untouched.
+        # COM1: the kernel's own words, for stderr. A virtio port, which takes
+        # bytes in bulk: what the commands print, untouched.
         command += [
             "-fw_cfg", f"name=opt/odo/run,file={run_script}",
             "-chardev", f"file,id=console,path=/dev/fd/{console_fd},append=on",
             "-serial", "chardev:console",
             "-chardev", "stdio,id=output,signal=off",
-            "-serial", "chardev:output",
+            "-device", "virtio-serial-pci,disable-legacy=on",
+            "-device", "virtserialport,chardev=output",
         ]
     if arguments.gdb:
         command += ["-s", "-S"]
