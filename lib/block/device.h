@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a filesystem asks of the thing that stores its bytes: a size, a block
+// size, and reads of whole blocks.
+//
+// Contexts: thread. A device serves one caller at a time unless its own header
+// says otherwise; read() may put the caller to sleep (ODO_MAY_BLOCK).
+// Units: bytes everywhere. Offsets and lengths are multiples of block_bytes().
+// Ownership: the caller owns the device and the buffer; a device keeps no
+// reference to the buffer after read() has returned.
+// Failure: block::Error. A failed read leaves the buffer's content unspecified.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+
+#include "lib/base/bits.h"
+#include "lib/base/bytes.h"
+#include "lib/base/result.h"
+
+namespace odo::block {
+
+enum class Error : std::uint8_t {
+  kMisaligned,  // offset or length isn't a multiple of block_bytes()
+  kOutOfRange,  // the range doesn't lie inside [0, size_bytes())
+  kIo,          // the medium or the way to it failed
+};
+
+template <class T>
+using Result = odo::Result<T, Error>;
+
+[[nodiscard]] constexpr std::string_view to_string(Error error) {
+  using std::operator""sv;
+  switch (error) {
+    case Error::kMisaligned:
+      return "request isn't aligned to the device's blocks"sv;
+    case Error::kOutOfRange:
+      return "request reaches past the end of the device"sv;
+    case Error::kIo:
+      break;
+  }
+  return "device reports a read error"sv;
+}
+
+// Bounds on block_bytes(), which is a power of two between them.
+inline constexpr std::uint32_t kMinBlockBytes = 512;
+inline constexpr std::uint32_t kMaxBlockBytes = 4096;
+
+template <class D>
+concept BlockDevice = requires(D& device, const D& constant,
+                               std::uint64_t offset_bytes, MutableBytes to) {
+  // Constant over the device's life; a multiple of block_bytes().
+  { constant.size_bytes() } -> std::same_as<std::uint64_t>;
+  { constant.block_bytes() } -> std::same_as<std::uint32_t>;
+  // Fills `to` from the medium. ODO_MAY_BLOCK.
+  { device.read(offset_bytes, to) } -> std::same_as<Result<void>>;
+};
+
+// The check that every device makes of a request before it touches the medium.
+[[nodiscard]] constexpr Result<void> check_request(std::uint64_t offset_bytes,
+                                                   std::uint64_t length_bytes,
+                                                   std::uint64_t size_bytes,
+                                                   std::uint32_t block_bytes) {
+  if (!is_aligned(offset_bytes, block_bytes) ||
+      !is_aligned(length_bytes, block_bytes)) {
+    return fail(Error::kMisaligned);
+  }
+  if (!range_inside(offset_bytes, length_bytes, size_bytes)) {
+    return fail(Error::kOutOfRange);
+  }
+  return {};
+}
+
+}  // namespace odo::block

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/block/device.h"
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "lib/block/archetype.h"
+#include "lib/block/faulty_device.h"
+#include "lib/block/memory_device.h"
+
+namespace odo::block {
+namespace {
+
+std::vector<std::byte> pattern(std::size_t size) {
+  std::vector<std::byte> bytes(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    bytes[i] = static_cast<std::byte>(i * 7 + i / 512);
+  }
+  return bytes;
+}
+
+// What any template may assume of a device.
+template <BlockDevice D>
+Result<std::byte> first_byte(D& device) {
+  std::array<std::byte, kMaxBlockBytes> block;
+  ODO_TRY_VOID(device.read(0, MutableBytes(block).first(device.block_bytes())));
+  return block[0];
+}
+
+TEST(BlockDeviceTest, ArchetypeIsEnough) {
+  ArchetypeDevice* none = nullptr;
+  static_assert(requires { first_byte(*none); });
+}
+
+TEST(BlockDeviceTest, RequestsAreChecked) {
+  EXPECT_TRUE(check_request(0, 512, 512, 512));
+  EXPECT_TRUE(check_request(512, 0, 512, 512));
+  EXPECT_EQ(check_request(1, 512, 4096, 512).error(), Error::kMisaligned);
+  EXPECT_EQ(check_request(0, 511, 4096, 512).error(), Error::kMisaligned);
+  EXPECT_EQ(check_request(2048, 2048, 8192, 4096).error(), Error::kMisaligned);
+  EXPECT_EQ(check_request(512, 512, 512, 512).error(), Error::kOutOfRange);
+  EXPECT_EQ(check_request(0, 1024, 512, 512).error(), Error::kOutOfRange);
+  constexpr std::uint64_t kTop = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(check_request(kTop - 511, 1024, kTop, 512).error(),
+            Error::kOutOfRange);
+}
+
+TEST(MemoryDeviceTest, ReadsWholeBlocks) {
+  const auto bytes = pattern(10 * 1024 + 100);
+  MemoryDevice device(bytes, 1024);
+  EXPECT_EQ(device.size_bytes(), 10 * 1024U);  // the tail is no block
+  EXPECT_EQ(device.block_bytes(), 1024U);
+  std::vector<std::byte> got(2048);
+  ASSERT_TRUE(device.read(3072, got));
+  EXPECT_TRUE(equal_bytes(got, Bytes(bytes).subspan(3072, 2048)));
+  EXPECT_EQ(device.read(512, got).error(), Error::kMisaligned);
+  EXPECT_EQ(device.read(9 * 1024, got).error(), Error::kOutOfRange);
+  EXPECT_EQ(*first_byte(device), bytes[0]);
+}
+
+TEST(FaultyDeviceTest, BreaksARange) {
+  const auto bytes = pattern(8192);
+  MemoryDevice below(bytes);
+  FaultyDevice device(below);
+  device.break_range(1024, 512);
+  std::vector<std::byte> got(1024);
+  EXPECT_TRUE(device.read(0, got));
+  EXPECT_EQ(device.read(512, got).error(), Error::kIo);
+  EXPECT_EQ(device.read(1024, got).error(), Error::kIo);
+  EXPECT_TRUE(device.read(1536, got));
+  EXPECT_TRUE(equal_bytes(got, Bytes(bytes).subspan(1536, 1024)));
+  EXPECT_EQ(device.reads(), 4U);
+  EXPECT_EQ(device.read_bytes(), 4096U);
+}
+
+TEST(FaultyDeviceTest, FailsAfterSomeReads) {
+  const auto bytes = pattern(512);
+  MemoryDevice below(bytes);
+  FaultyDevice device(below);
+  std::vector<std::byte> got(512);
+  device.fail_after(2);
+  EXPECT_TRUE(device.read(0, got));
+  EXPECT_TRUE(device.read(0, got));
+  EXPECT_EQ(device.read(0, got).error(), Error::kIo);
+  EXPECT_EQ(device.read(0, got).error(), Error::kIo);
+  EXPECT_EQ(device.size_bytes(), 512U);
+}
+
+TEST(BlockDeviceTest, ErrorsHaveWords) {
+  const std::set<std::string_view> words = {to_string(Error::kMisaligned),
+                                            to_string(Error::kOutOfRange),
+                                            to_string(Error::kIo)};
+  EXPECT_EQ(words.size(), 3U);
+}
+
+}  // namespace
+}  // namespace odo::block

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A block device over a file descriptor of the host: a raw image or a disk.
+//
+// Contexts: thread. pread() keeps no position, so any number of threads may
+//   read at once.
+// Ownership: owns the descriptor and closes it.
+// Units: the size is what the descriptor has when it is opened, rounded down to
+//   whole blocks.
+// Failure: create() answers an errno; read() answers kIo for every failed or
+//   short read.
+#pragma once
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <utility>
+
+#include "lib/base/bits.h"
+#include "lib/base/bytes.h"
+#include "lib/base/result.h"
+#include "lib/block/device.h"
+
+namespace odo::block {
+
+class FileDevice {
+ public:
+  // Takes `descriptor`, which is open for reading.
+  [[nodiscard]] static odo::Result<FileDevice, int> create(
+      int descriptor, std::uint32_t block_bytes = kMinBlockBytes) {
+    FileDevice device(descriptor, block_bytes);
+    struct stat status = {};
+    if (::fstat(descriptor, &status) != 0) return fail(errno);
+    std::uint64_t size = static_cast<std::uint64_t>(status.st_size);
+    if (S_ISBLK(status.st_mode)) {
+      if (::ioctl(descriptor, BLKGETSIZE64, &size) != 0) return fail(errno);
+    } else if (!S_ISREG(status.st_mode)) {
+      return fail(EINVAL);
+    }
+    device.size_bytes_ = align_down(size, block_bytes);
+    return device;
+  }
+
+  FileDevice(FileDevice&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)),
+        block_bytes_(other.block_bytes_),
+        size_bytes_(other.size_bytes_) {}
+  FileDevice& operator=(FileDevice&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    block_bytes_ = other.block_bytes_;
+    size_bytes_ = other.size_bytes_;
+    return *this;
+  }
+  ~FileDevice() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
+  [[nodiscard]] std::uint32_t block_bytes() const { return block_bytes_; }
+
+  [[nodiscard]] Result<void> read(std::uint64_t offset_bytes, MutableBytes to) {
+    ODO_TRY_VOID(
+        check_request(offset_bytes, to.size(), size_bytes_, block_bytes_));
+    while (!to.empty()) {
+      const ssize_t got = ::pread(descriptor_, to.data(), to.size(),
+                                  static_cast<off_t>(offset_bytes));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return fail(Error::kIo);
+      const auto n = static_cast<std::size_t>(got);
+      to = to.subspan(n);
+      offset_bytes += n;
+    }
+    return {};
+  }
+
+ private:
+  FileDevice(int descriptor, std::uint32_t block_bytes)
+      : descriptor_(descriptor), block_bytes_(block_bytes) {}
+
+  int descriptor_;
+  std::uint32_t block_bytes_;
+  std::uint64_t size_bytes_ = 0;
+};
+
+static_assert(BlockDevice<FileDevice>);
+
+}  // namespace odo::block
