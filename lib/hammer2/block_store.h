@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Blocks by reference: proven, decompressed, validated, cached.
+//
+// Contexts: thread, one at a time; fetch() may block where the device does.
+// Invariants:
+//   B1. nothing enters the cache whose check code was wrong, whose reference
+//       pointed outside the space for blocks, or whose content failed
+//       validation for the kind of tree it was reached in.
+// Ownership: refers to devices and memory given to open().
+// Failure: hammer2::Error naming the block; nothing is cached then.
+// Complexity: a fetch that misses reads the device once: whole 16 KiB clusters
+//   for small blocks, whose neighbours tend to be wanted next, falling back to
+//   the least cover of the block where the cluster can't be read.
+// Origin: hammer2_chain.c, hammer2_chain_load_data(); hammer2_io.c (clusters);
+//   hammer2_strategy.c (decompression).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lib/base/bits.h"
+#include "lib/base/bytes.h"
+#include "lib/block/device.h"
+#include "lib/hammer2/block_cache.h"
+#include "lib/hammer2/check_codes.h"
+#include "lib/hammer2/decode.h"
+#include "lib/hammer2/error.h"
+#include "lib/hammer2/format/inode.h"
+#include "lib/hammer2/validate.h"
+#include "lib/hammer2/volume_set.h"
+
+namespace odo::hammer2 {
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+class BlockStore {
+ public:
+  using Pin = BlockCache::Pin;
+
+  static constexpr std::size_t kMinMemoryBytes =
+      format::kMaxAllocBytes + Decoder::kWorkspaceBytes +
+      BlockCache::bytes_for(BlockCache::kMinFrames);
+
+  explicit BlockStore(Checks checks) : checks_(checks) {}
+
+  [[nodiscard]] Result<void> open(std::span<Device* const> devices,
+                                  MutableBytes memory) {
+    if (memory.size() < kMinMemoryBytes) {
+      Error error{.code = Code::kNoMemory};
+      error.found = memory.size();
+      error.expected = kMinMemoryBytes;
+      return fail(error);
+    }
+    raw_ = memory.first(format::kMaxAllocBytes);
+    raw_length_ = 0;
+    memory = memory.subspan(raw_.size());
+    decoder_.use(memory.first(Decoder::kWorkspaceBytes));
+    memory = memory.subspan(Decoder::kWorkspaceBytes);
+    ODO_CHECK(cache_.init(memory));
+    return volumes_.open(devices, checks_, raw_);
+  }
+
+  [[nodiscard]] const VolumeInfo& info() const { return volumes_.info(); }
+  // The reference to the super-root's inode, reached in Tree::kVolume.
+  [[nodiscard]] const format::Blockref& super_root() const {
+    return volumes_.super_root();
+  }
+  [[nodiscard]] std::size_t cache_frames() const { return cache_.frames(); }
+
+  // The block that `ref` refers to, which stands in a tree of kind `tree`. For
+  // an indirect block, `range` is what it covers. A data block comes
+  // decompressed, of up to 2^keybits bytes; what is missing reads as zeros.
+  // `inum` is for errors.
+  [[nodiscard]] Result<Pin> fetch(const format::Blockref& ref, Tree tree,
+                                  const KeyRange& range, std::uint64_t inum) {
+    const BlockId id = identify(ref, tree);
+    if (Pin pin = cache_.find(id); pin.held()) return pin;
+    ODO_TRY(const Volume* volume, locate(ref, inum));
+    ODO_TRY(const unsigned radix, cached_radix(ref, inum));
+    if (!cache_.reserve(radix)) {
+      Error error{.code = Code::kNoMemory};
+      error.found = cache_.frames() * BlockCache::kFrameBytes;
+      error.expected = error.found + BlockCache::kFrameBytes;
+      return fail(error);
+    }
+    const Result<std::uint32_t> count =
+        load(ref, tree, range, *volume, inum, cache_.pending());
+    if (!count) {
+      cache_.discard();
+      return fail(count.error());
+    }
+    return cache_.publish(id, *count);
+  }
+
+  // The kind of tree below a fetched inode that was reached in `in`.
+  [[nodiscard]] static Tree tree_below(Tree in, const Pin& inode) {
+    const Bytes bytes = inode.bytes();
+    return hammer2::tree_below(
+        in,
+        static_cast<format::ObjectType>(
+            bytes[offsetof(format::InodeMeta, type)]),
+        std::to_integer<std::uint8_t>(
+            bytes[offsetof(format::InodeMeta, op_flags)]));
+  }
+
+  // Proves that the reference could be right: its block is of a possible size,
+  // lies in one volume where blocks may lie, and in one 64 KiB buffer.
+  [[nodiscard]] Result<const typename VolumeSet<Device>::Volume*> locate(
+      const format::Blockref& ref, std::uint64_t inum) const {
+    const unsigned radix = ref.radix();
+    const std::uint64_t bytes = std::uint64_t{1} << radix;
+    const bool inode = ref.type == format::BlockType::kInode;
+    if (radix < format::kMinRadix || radix > format::kMaxRadix ||
+        (inode && bytes != format::kInodeBytes)) {
+      return fail(error_at(Code::kBadBlockSize, ref, inum));
+    }
+    const std::uint64_t offset = ref.offset();
+    const Volume* volume = volumes_.find(offset, bytes);
+    if (volume == nullptr || !is_aligned(offset, format::kMinAllocBytes) ||
+        offset % format::kMaxAllocBytes + bytes > format::kMaxAllocBytes ||
+        !volumes_.holds_blocks(offset, bytes)) {
+      return fail(error_at(Code::kBadBlockOffset, ref, inum));
+    }
+    return volume;
+  }
+
+ private:
+  using Volume = typename VolumeSet<Device>::Volume;
+
+  static constexpr std::uint64_t kClusterBytes = 16384;
+
+  [[nodiscard]] static BlockId identify(const format::Blockref& ref,
+                                        Tree tree) {
+    BlockId id;
+    id.data_off = ref.data_off;
+    // Identical data may be shared under different keys.
+    id.key = ref.type == format::BlockType::kData ? 0 : ref.key;
+    copy_bytes(id.check, Bytes(ref.check.bytes).first(id.check.size()));
+    id.type = ref.type;
+    id.methods = ref.methods;
+    id.keybits = ref.keybits;
+    id.tree = static_cast<std::uint8_t>(tree);
+    return id;
+  }
+
+  [[nodiscard]] static bool is_compressed(const format::Blockref& ref) {
+    return ref.type == format::BlockType::kData &&
+           format::comp_method(ref.methods) > format::CompMethod::kAutozero;
+  }
+
+  // log2 of the room that the block takes when ready for use.
+  [[nodiscard]] static Result<unsigned> cached_radix(
+      const format::Blockref& ref, std::uint64_t inum) {
+    if (ref.type != format::BlockType::kData) return ref.radix();
+    if (ref.radix() > ref.keybits) {
+      return fail(error_at(Code::kBadBlockSize, ref, inum));
+    }
+    return is_compressed(ref) ? ref.keybits : ref.radix();
+  }
+
+  [[nodiscard]] Result<std::uint32_t> load(const format::Blockref& ref,
+                                           Tree tree, const KeyRange& range,
+                                           const Volume& volume,
+                                           std::uint64_t inum,
+                                           MutableBytes to) {
+    if (is_compressed(ref)) {
+      ODO_TRY(const Bytes raw, read_raw(ref, volume, inum));
+      ODO_TRY_VOID(verify(ref, raw, inum));
+      if (const auto code =
+              decoder_.decode(format::comp_method(ref.methods), raw, to)) {
+        return fail(error_at(*code, ref, inum));
+      }
+      return 0U;
+    }
+    ODO_TRY_VOID(read_into(ref, volume, inum, to));
+    ODO_TRY_VOID(verify(ref, to, inum));
+    switch (ref.type) {
+      case format::BlockType::kInode:
+        return validate_inode(to, tree, ref, inum);
+      case format::BlockType::kIndirect:
+        return validate_refs(to, tree, range, ref, inum);
+      default:
+        return 0U;
+    }
+  }
+
+  [[nodiscard]] Result<void> verify(const format::Blockref& ref, Bytes block,
+                                    std::uint64_t inum) const {
+    switch (checks_.block(ref, block)) {
+      case Verdict::kMatch:
+        return {};
+      case Verdict::kMismatch:
+        return fail(error_at(Code::kCheckMismatch, ref, inum));
+      case Verdict::kUnknownMethod:
+        break;
+    }
+    return fail(error_at(Code::kBadCheckMethod, ref, inum));
+  }
+
+  // Large blocks go straight to their place where the device's blocks allow.
+  [[nodiscard]] Result<void> read_into(const format::Blockref& ref,
+                                       const Volume& volume, std::uint64_t inum,
+                                       MutableBytes to) {
+    const std::uint64_t inside = ref.offset() - volume.offset;
+    if (to.size() >= kClusterBytes &&
+        is_aligned(inside, volume.device->block_bytes())) {
+      if (const auto read = volume.device->read(inside, to); !read) {
+        return fail(device_error(ref, volume, inum, read.error()));
+      }
+      return {};
+    }
+    ODO_TRY(const Bytes raw, read_raw(ref, volume, inum));
+    copy_bytes(to, raw);
+    return {};
+  }
+
+  // The block's bytes as on media, in raw_ until the next call. What was read
+  // around the block stays there and serves the next call if it can.
+  [[nodiscard]] Result<Bytes> read_raw(const format::Blockref& ref,
+                                       const Volume& volume,
+                                       std::uint64_t inum) {
+    const std::uint64_t offset = ref.offset();
+    const std::uint64_t bytes = std::uint64_t{1} << ref.radix();
+    if (offset < raw_offset_ ||
+        !range_inside(offset - raw_offset_, bytes, raw_length_)) {
+      block::Result<void> read;
+      // A block lies in one 64 KiB buffer and a volume is made of whole ones,
+      // so that neither cover leaves raw_ or the volume.
+      for (const std::uint64_t granule :
+           {kClusterBytes, std::uint64_t{volume.device->block_bytes()}}) {
+        const std::uint64_t begin = align_down(offset, granule);
+        const std::uint64_t end = align_up(offset + bytes, granule);
+        raw_length_ = 0;
+        read =
+            volume.device->read(begin - volume.offset, raw_.first(end - begin));
+        if (read) {
+          raw_offset_ = begin;
+          raw_length_ = end - begin;
+          break;
+        }
+      }
+      if (!read) return fail(device_error(ref, volume, inum, read.error()));
+    }
+    return Bytes(raw_).subspan(offset - raw_offset_, bytes);
+  }
+
+  [[nodiscard]] Error device_error(const format::Blockref& ref,
+                                   const Volume& volume, std::uint64_t inum,
+                                   block::Error cause) const {
+    Error error = error_at(Code::kDeviceError, ref, inum);
+    error.device = cause;
+    error.volume = volumes_.index_of(volume);
+    return error;
+  }
+
+  [[no_unique_address]] Checks checks_;
+  VolumeSet<Device> volumes_;
+  BlockCache cache_;
+  Decoder decoder_;
+  MutableBytes raw_;              // kMaxAllocBytes
+  std::uint64_t raw_offset_ = 0;  // of what raw_ holds, all volumes' space
+  std::uint64_t raw_length_ = 0;
+};
+
+}  // namespace odo::hammer2

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The members of FileSystem; see filesystem.h, which includes this.
+//
+// Contexts: as filesystem.h says.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "lib/hammer2/filesystem.h"
+#include "lib/hammer2/format/dirhash.h"
+
+namespace odo::hammer2 {
+
+namespace detail {
+
+inline constexpr std::string_view kDot = ".";
+inline constexpr std::string_view kDotDot = "..";
+inline constexpr std::string_view kLocalLabel = "LOCAL";
+
+// Names that no directory may hold: they would lead a path elsewhere.
+[[nodiscard]] constexpr bool name_possible(std::string_view name) {
+  if (name.empty() || name.size() > format::kInodeNameBytes || name == kDot ||
+      name == kDotDot) {
+    return false;
+  }
+  for (const char c : name) {
+    if (c == '/' || c == '\0') return false;
+  }
+  return true;
+}
+
+[[nodiscard]] inline std::string_view as_text(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+template <class T>
+[[nodiscard]] T meta_field(Bytes inode, std::size_t offset) {
+  return load_le<T>(inode.data() + offset);
+}
+
+[[nodiscard]] inline std::string_view inode_name(Bytes inode) {
+  const auto length =
+      meta_field<std::uint16_t>(inode, offsetof(format::InodeMeta, name_len));
+  return as_text(inode.subspan(offsetof(format::Inode, filename), length));
+}
+
+inline void fill_attributes(Bytes inode, const format::Blockref& ref,
+                            Attributes& to) {
+  using format::InodeMeta;
+  const auto u8 = [&](std::size_t at) {
+    return meta_field<std::uint8_t>(inode, at);
+  };
+  const auto u32 = [&](std::size_t at) {
+    return meta_field<std::uint32_t>(inode, at);
+  };
+  const auto u64 = [&](std::size_t at) {
+    return meta_field<std::uint64_t>(inode, at);
+  };
+  const std::uint8_t comp = u8(offsetof(InodeMeta, comp_algo));
+  const std::uint8_t check = u8(offsetof(InodeMeta, check_algo));
+  to.type = static_cast<ObjectType>(u8(offsetof(InodeMeta, type)));
+  to.check = static_cast<CheckMethod>(check & 15);
+  to.comp = static_cast<CompMethod>(comp & 15);
+  to.comp_level = comp >> 4;
+  to.mode = u32(offsetof(InodeMeta, mode)) & 07777;
+  to.uid = format::unix_id(format::load_uuid(inode, offsetof(InodeMeta, uid)));
+  to.gid = format::unix_id(format::load_uuid(inode, offsetof(InodeMeta, gid)));
+  to.uflags = u32(offsetof(InodeMeta, uflags));
+  to.rmajor = u32(offsetof(InodeMeta, rmajor));
+  to.rminor = u32(offsetof(InodeMeta, rminor));
+  to.size = u64(offsetof(InodeMeta, size));
+  to.nlinks = u64(offsetof(InodeMeta, nlinks));
+  to.inum = u64(offsetof(InodeMeta, inum));
+  to.parent_inum = u64(offsetof(InodeMeta, iparent));
+  to.ctime_us = u64(offsetof(InodeMeta, ctime_us));
+  to.mtime_us = u64(offsetof(InodeMeta, mtime_us));
+  to.atime_us = u64(offsetof(InodeMeta, atime_us));
+  to.btime_us = u64(offsetof(InodeMeta, btime_us));
+  to.data_bytes = ref.embed.stats.data_count;
+}
+
+}  // namespace detail
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::open(std::span<Device* const> devices,
+                                              MutableBytes memory) {
+  if (memory.size() < kMinMemoryBytes) {
+    Error error{.code = Code::kNoMemory};
+    error.found = memory.size();
+    error.expected = kMinMemoryBytes;
+    return fail(error);
+  }
+  const std::size_t rest = memory.size() - Path::kBufferBytes;
+  path_buffer_ = memory.subspan(rest);
+  return store_.open(devices, memory.first(rest));
+}
+
+// --- PFSs --------------------------------------------------------------------
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<bool> FileSystem<Device, Checks>::next_pfs(DirCursor& cursor, Pfs& out) {
+  if (cursor.at_end) return false;
+  ODO_TRY(
+      const bool found,
+      first_leaf(store_, store_.super_root(), Tree::kVolume, Error::kUnknown,
+                 cursor.next_key, ~std::uint64_t{0}, leaf_));
+  if (!found) {
+    cursor.at_end = true;
+    return false;
+  }
+  ODO_TRY_VOID(fill_pfs(leaf_, out));
+  cursor.at_end = leaf_.key == ~std::uint64_t{0};
+  cursor.next_key = leaf_.key + 1;
+  return true;
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::fill_pfs(const format::Blockref& ref,
+                                                  Pfs& out) {
+  using format::InodeMeta;
+  ODO_TRY(const Pin pin,
+          store_.fetch(ref, Tree::kDirectory, KeyRange{}, Error::kUnknown));
+  const Bytes inode = pin.bytes();
+  const std::string_view label = detail::inode_name(inode);
+  const auto type =
+      detail::meta_field<std::uint8_t>(inode, offsetof(InodeMeta, type));
+  if (!detail::name_possible(label) ||
+      static_cast<ObjectType>(type) != ObjectType::kDirectory) {
+    return fail(error_at(Code::kBadInode, ref));
+  }
+  out.root = ref;
+  out.last_inum =
+      detail::meta_field<std::uint64_t>(inode, offsetof(InodeMeta, pfs_inum));
+  out.data_bytes = ref.embed.stats.data_count;
+  out.inode_count = ref.embed.stats.inode_count;
+  out.clid = format::load_uuid(inode, offsetof(InodeMeta, pfs_clid));
+  out.fsid = format::load_uuid(inode, offsetof(InodeMeta, pfs_fsid));
+  out.type = static_cast<format::PfsType>(
+      detail::meta_field<std::uint8_t>(inode, offsetof(InodeMeta, pfs_type)));
+  out.subtype =
+      static_cast<format::PfsSubtype>(detail::meta_field<std::uint8_t>(
+          inode, offsetof(InodeMeta, pfs_subtype)));
+  out.label_length = static_cast<std::uint16_t>(label.size());
+  std::copy_n(label.data(), label.size(), out.label_chars.data());
+  return {};
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::find_pfs(std::string_view label,
+                                                  Pfs& out) {
+  DirCursor cursor;
+  for (;;) {
+    ODO_TRY(const bool found, next_pfs(cursor, out));
+    if (!found) return fail(Error{.code = Code::kNoSuchPfs});
+    if (out.label() == label) return {};
+  }
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::default_pfs(Pfs& out) {
+  constexpr std::array<std::string_view, 3> kUsual = {"ROOT", "DATA", "BOOT"};
+  // Keys of the last PFS seen of each sort, and of the best usual label.
+  std::uint64_t any_key = 0;
+  std::uint64_t own_key = 0;
+  std::uint64_t usual_key = 0;
+  std::size_t any = 0;
+  std::size_t own = 0;
+  std::size_t usual = kUsual.size();
+  DirCursor cursor;
+  for (;;) {
+    ODO_TRY(const bool found, next_pfs(cursor, out));
+    if (!found) break;
+    const std::uint64_t key = out.root.key;
+    any_key = key;
+    ++any;
+    if (out.label() != detail::kLocalLabel &&
+        out.subtype == format::PfsSubtype::kNone) {
+      own_key = key;
+      ++own;
+    }
+    for (std::size_t i = 0; i < usual; ++i) {
+      if (out.label() == kUsual[i]) {
+        usual_key = key;
+        usual = i;
+      }
+    }
+  }
+  DirCursor chosen;
+  if (any == 1) {
+    chosen.next_key = any_key;
+  } else if (own == 1) {
+    chosen.next_key = own_key;
+  } else if (usual != kUsual.size()) {
+    chosen.next_key = usual_key;
+  } else {
+    return fail(Error{.code = Code::kNoDefaultPfs});
+  }
+  ODO_TRY(const bool found, next_pfs(chosen, out));
+  if (!found) return fail(Error{.code = Code::kNoDefaultPfs});
+  return {};
+}
+
+// --- Nodes -------------------------------------------------------------------
+
+// A node from its inode's reference. `expected_inum` is kUnknown where the
+// reference's key isn't the inode's number.
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::fill_node(
+    const format::Blockref& ref, const format::Blockref& pfs_root,
+    std::uint64_t expected_inum, Node& out) {
+  ODO_TRY(const Pin pin,
+          store_.fetch(ref, Tree::kDirectory, KeyRange{}, expected_inum));
+  detail::fill_attributes(pin.bytes(), ref, out.attributes);
+  if (expected_inum != Error::kUnknown &&
+      out.attributes.inum != expected_inum) {
+    return fail(error_at(Code::kBadInode, ref, expected_inum));
+  }
+  // `ref` or `pfs_root` may be part of `out`.
+  const format::Blockref root = pfs_root;
+  out.ref = ref;
+  out.pfs_root = root;
+  return {};
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::root(const Pfs& pfs, Node& out) {
+  return fill_node(pfs.root, pfs.root, Error::kUnknown, out);
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::node_by_inum(const Node& any,
+                                                      std::uint64_t inum,
+                                                      Node& out) {
+  if (inum == format::kRootInum) {
+    return fill_node(any.pfs_root, any.pfs_root, Error::kUnknown, out);
+  }
+  if (inum >= format::kDirhashVisible) {
+    return fail(Error{.code = Code::kNotFound});
+  }
+  ODO_TRY(const bool found, first_leaf(store_, any.pfs_root, Tree::kDirectory,
+                                       format::kRootInum, inum, inum, leaf_));
+  if (!found) return fail(Error{.code = Code::kNotFound});
+  if (leaf_.type != format::BlockType::kInode) {
+    return fail(error_at(Code::kBadBlockType, leaf_, inum));
+  }
+  return fill_node(leaf_, any.pfs_root, inum, out);
+}
+
+// --- Directories -------------------------------------------------------------
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::fill_entry(
+    const format::Blockref& ref, std::uint64_t directory_inum, DirEntry& out) {
+  std::string_view name;
+  Pin pin;
+  out.key = ref.key;
+  if (ref.type == format::BlockType::kDirent) {
+    const format::Dirent& dirent = ref.embed.dirent;
+    out.inum = dirent.inum;
+    out.type = dirent.type;
+    if (dirent.name_len <= format::kEmbeddedNameBytes) {
+      name = {ref.check.name.data(), dirent.name_len};
+    } else if (dirent.name_len <= format::kInodeNameBytes) {
+      ODO_TRY(pin,
+              store_.fetch(ref, Tree::kDirectory, KeyRange{}, directory_inum));
+      name = detail::as_text(pin.bytes().first(dirent.name_len));
+    }
+  } else {
+    ODO_TRY(pin,
+            store_.fetch(ref, Tree::kDirectory, KeyRange{}, directory_inum));
+    const Bytes inode = pin.bytes();
+    out.inum = detail::meta_field<std::uint64_t>(
+        inode, offsetof(format::InodeMeta, inum));
+    out.type = static_cast<ObjectType>(detail::meta_field<std::uint8_t>(
+        inode, offsetof(format::InodeMeta, type)));
+    name = detail::inode_name(inode);
+  }
+  if (!detail::name_possible(name)) {
+    Error error = error_at(Code::kBadDirent, ref, directory_inum);
+    error.found = ref.key;
+    return fail(error);
+  }
+  out.name_length = static_cast<std::uint16_t>(name.size());
+  std::copy_n(name.data(), name.size(), out.name_chars.data());
+  return {};
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<bool> FileSystem<Device, Checks>::read_directory(const Node& directory,
+                                                        DirCursor& cursor,
+                                                        DirEntry& out) {
+  if (!directory.is(ObjectType::kDirectory)) {
+    return fail(Error{.code = Code::kNotDirectory});
+  }
+  if (cursor.at_end) return false;
+  ODO_TRY(const bool found,
+          first_leaf(store_, directory.ref, Tree::kDirectory, directory.inum(),
+                     std::max(cursor.next_key, format::kDirhashVisible),
+                     ~std::uint64_t{0}, leaf_));
+  if (!found) {
+    cursor.at_end = true;
+    return false;
+  }
+  ODO_TRY_VOID(fill_entry(leaf_, directory.inum(), out));
+  cursor.at_end = leaf_.key == ~std::uint64_t{0};
+  cursor.next_key = leaf_.key + 1;
+  return true;
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::lookup(const Node& directory,
+                                                std::string_view name,
+                                                Node& out) {
+  if (!directory.is(ObjectType::kDirectory)) {
+    return fail(Error{.code = Code::kNotDirectory});
+  }
+  if (name.size() > kMaxNameBytes) {
+    return fail(Error{.code = Code::kNameTooLong});
+  }
+  if (name == detail::kDot) {
+    out = directory;
+    return {};
+  }
+  if (name == detail::kDotDot) {
+    if (directory.ref.data_off == directory.pfs_root.data_off) {
+      out = directory;
+      return {};
+    }
+    ODO_TRY_VOID(
+        node_by_inum(directory, directory.attributes.parent_inum, out));
+    if (!out.is(ObjectType::kDirectory)) {
+      return fail(error_at(Code::kBadInode, out.ref, out.inum()));
+    }
+    return {};
+  }
+  const std::uint64_t hash = format::dirhash(name);
+  const std::uint64_t last = hash | format::kDirhashCollisionMask;
+  std::uint64_t first = hash & ~format::kDirhashCollisionMask;
+  for (;;) {
+    ODO_TRY(const bool found,
+            first_leaf(store_, directory.ref, Tree::kDirectory,
+                       directory.inum(), first, last, leaf_));
+    if (!found) return fail(Error{.code = Code::kNotFound});
+    ODO_TRY_VOID(fill_entry(leaf_, directory.inum(), entry_));
+    if (entry_.name() == name) break;
+    if (leaf_.key == last) return fail(Error{.code = Code::kNotFound});
+    first = leaf_.key + 1;
+  }
+  if (leaf_.type == format::BlockType::kInode) {
+    return fill_node(leaf_, directory.pfs_root, Error::kUnknown, out);
+  }
+  Error missing = error_at(Code::kMissingInode, leaf_, directory.inum());
+  missing.found = entry_.inum;
+  const Result<void> node = node_by_inum(directory, entry_.inum, out);
+  if (!node && node.error().code == Code::kNotFound) return fail(missing);
+  return node;
+}
+
+// --- Paths -------------------------------------------------------------------
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::resolve(const Node& start,
+                                                 std::string_view name,
+                                                 FollowLast follow, Node& out) {
+  if (name.empty()) return fail(Error{.code = Code::kNotFound});
+  Path path(name, path_buffer_);
+  if (path.absolute()) {
+    ODO_TRY_VOID(
+        fill_node(start.pfs_root, start.pfs_root, Error::kUnknown, out));
+  } else {
+    out = start;
+  }
+  unsigned links = 0;
+  std::string_view component;
+  bool directory_wanted = path.absolute();
+  while (path.next(component)) {
+    ODO_TRY_VOID(lookup(out, component, next_));
+    directory_wanted = !path.at_last();
+    if (next_.is(ObjectType::kSymlink) &&
+        (directory_wanted || follow == FollowLast::kYes)) {
+      if (++links > kMaxSymlinks) {
+        return fail(Error{.code = Code::kSymlinkLoop});
+      }
+      ODO_TRY_VOID(follow_link(path, out));
+    } else {
+      out = next_;
+    }
+  }
+  if (directory_wanted && !out.is(ObjectType::kDirectory)) {
+    return fail(Error{.code = Code::kNotDirectory});
+  }
+  return {};
+}
+
+// Puts the target of the symlink next_ in front of `path`, to be walked from
+// `at`, the directory that holds it.
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<void> FileSystem<Device, Checks>::follow_link(Path& path, Node& at) {
+  const std::uint64_t length = next_.attributes.size;
+  // An empty target names nothing.
+  if (length == 0) return fail(Error{.code = Code::kNotFound});
+  if (length > Path::kBufferBytes) {
+    return fail(Error{.code = Code::kNameTooLong});
+  }
+  const MutableBytes room = path.make_room(static_cast<std::size_t>(length));
+  if (room.empty()) return fail(Error{.code = Code::kNameTooLong});
+  ODO_TRY_VOID(read_body(next_, 0, room));
+  if (!path.absolute()) return {};
+  return fill_node(at.pfs_root, at.pfs_root, Error::kUnknown, at);
+}
+
+// --- Data --------------------------------------------------------------------
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<std::size_t> FileSystem<Device, Checks>::read(const Node& file,
+                                                     std::uint64_t offset,
+                                                     MutableBytes to) {
+  if (file.is(ObjectType::kDirectory)) {
+    return fail(Error{.code = Code::kIsDirectory});
+  }
+  if (!file.is(ObjectType::kRegular)) {
+    return fail(Error{.code = Code::kNotRegular});
+  }
+  return read_body(file, offset, to);
+}
+
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<std::size_t> FileSystem<Device, Checks>::read_link(const Node& link,
+                                                          MutableBytes to) {
+  if (!link.is(ObjectType::kSymlink)) {
+    return fail(Error{.code = Code::kNotSymlink});
+  }
+  return read_body(link, 0, to);
+}
+
+// What a file or symlink holds, wherever it is kept.
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<std::size_t> FileSystem<Device, Checks>::read_body(const Node& node,
+                                                          std::uint64_t offset,
+                                                          MutableBytes to) {
+  const std::uint64_t size = node.attributes.size;
+  if (offset >= size || to.empty()) return std::size_t{0};
+  to = to.first(std::min<std::uint64_t>(to.size(), size - offset));
+  ODO_TRY(const Pin pin,
+          store_.fetch(node.ref, Tree::kDirectory, KeyRange{}, node.inum()));
+  if (Store::tree_below(Tree::kDirectory, pin) == Tree::kFile) {
+    return read_blocks(node, offset, to);
+  }
+  // validate_inode() has seen to it that an embedded file's size fits.
+  copy_bytes(to, pin.bytes().subspan(offsetof(format::Inode, payload) + offset,
+                                     to.size()));
+  return to.size();
+}
+
+// Block by block; `to` ends inside the file. What no block covers is a hole.
+template <block::BlockDevice Device, CheckPolicy Checks>
+Result<std::size_t> FileSystem<Device, Checks>::read_blocks(
+    const Node& node, std::uint64_t offset, MutableBytes to) {
+  const std::size_t wanted = to.size();
+  const std::uint64_t last = offset + wanted - 1;
+  while (!to.empty()) {
+    ODO_TRY(const bool found, first_leaf(store_, node.ref, Tree::kDirectory,
+                                         node.inum(), offset, last, leaf_));
+    const std::uint64_t hole = !found               ? to.size()
+                               : leaf_.key > offset ? leaf_.key - offset
+                                                    : 0;
+    zero_bytes(to.first(hole));
+    to = to.subspan(hole);
+    offset += hole;
+    if (to.empty()) break;
+    ODO_TRY(const Pin pin,
+            store_.fetch(leaf_, Tree::kFile, KeyRange{}, node.inum()));
+    const std::uint64_t inside = offset - leaf_.key;
+    const std::size_t covered =
+        static_cast<std::size_t>(std::min<std::uint64_t>(
+            to.size(), (std::uint64_t{1} << leaf_.keybits) - inside));
+    const Bytes block = pin.bytes();
+    const Bytes data =
+        block.subspan(std::min<std::uint64_t>(inside, block.size()));
+    const std::size_t kept = std::min(covered, data.size());
+    copy_bytes(to, data.first(kept));
+    zero_bytes(to.subspan(kept, covered - kept));
+    to = to.subspan(covered);
+    offset += covered;
+  }
+  return wanted;
+}
+
+}  // namespace odo::hammer2
