@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The tool's commands on the genuine image in testdata/, and on bad input.
+set -u
+h2=$1 image=$2 manifest=$3
+work=${TEST_TMPDIR:-$(mktemp -d)}
+failures=0
+
+# check NAME EXPECTED-STATUS EXPECTED-TEXT COMMAND...: the output (both streams)
+# contains the text, an extended regular expression.
+check() {
+  local name=$1 status=$2 text=$3 output got
+  shift 3
+  output=$("$@" 2>&1)
+  got=$?
+  if [[ $got -ne $status ]] || ! grep -qE -- "$text" <<<"$output"; then
+    echo "FAILED $name: status $got, wanted $status and: $text"
+    head -5 <<<"$output"
+    failures=$((failures + 1))
+  fi
+}
+
+check help 0 '^usage: h2 COMMAND' "$h2" --help
+check info 0 '^free +2004680704 bytes' "$h2" info "$image"
+check info-json 0 '"free_bytes": 2004680704' "$h2" info --json "$image"
+check pfs 0 '^\* MASTER .* DATA$' "$h2" pfs "$image"
+check ls 0 '^big1$' "$h2" ls "$image"
+check ls-long 0 '^lrwxrwxrwx .* uni -> →/été$' "$h2" ls -l "$image" /
+check ls-all 0 '^-rw-r--r-- .* /deep/x/c$' "$h2" ls -lR "$image" @DATA /
+check stat 0 '^type +symlink$' "$h2" stat "$image" /self
+check cat 0 '^1$' "$h2" cat "$image" /one
+check verify 0 '^30 inodes, 7 indirect blocks, 8 data blocks, 71 directory entries, 165888 bytes: 0 bad$' \
+  "$h2" verify "$image"
+
+# Every digest of the manifest, and as many files as it has.
+"$h2" sha256 -r "$image" / | sort >"$work/ours"
+python3 -c '
+import json, sys
+tree = json.load(open(sys.argv[1]))["trees"]["DATA"]
+for e in tree:
+    if e["type"] == "file":
+        print(e["sha256"] + "  " + e["path"])
+' "$manifest" | sort >"$work/theirs"
+[[ -s $work/theirs ]] || { echo "FAILED: no digests in the manifest"; exit 1; }
+check digests 0 '^$' diff "$work/ours" "$work/theirs"
+check json 0 '^ok$' python3 -c '
+import json, subprocess, sys
+h2, image, manifest = sys.argv[1:]
+ours = json.loads(subprocess.check_output([h2, "ls", "-R", "--json", image, "@DATA", "/"]))
+tree = json.load(open(manifest))["trees"]["DATA"]
+theirs = {e["path"]: e for e in tree if e["path"] != "/"}
+assert len(ours) == len(theirs)
+for entry in ours:
+    other = theirs[entry["path"]]
+    for field in ("type", "mode", "uid", "gid", "mtime_us", "target"):
+        assert entry.get(field) == other.get(field), (entry, field)
+print("ok")' "$h2" "$image" "$manifest"
+
+# One clear line and status 1 for damage, 2 for a bad command line.
+check loop 1 ': /self: too many symbolic links$' "$h2" cat "$image" /self
+check nothing 1 ': /x: no such file or directory$' "$h2" cat "$image" /x
+check directory 1 ': /sym: is a directory$' "$h2" cat "$image" /sym
+check no-pfs 1 ': @NOPE: no PFS of that label$' "$h2" ls "$image" @NOPE
+check no-file 1 '/nowhere: No such file or directory$' "$h2" info /nowhere
+head -c 1048576 /dev/urandom >"$work/random"
+check random 1 'no HAMMER2 filesystem here' "$h2" info "$work/random"
+check command 2 'unknown command: lst' "$h2" lst "$image"
+check no-path 2 'no path given' "$h2" cat "$image"
+check no-image 2 'no image given' "$h2" info
+
+if [[ $failures -ne 0 ]]; then
+  echo "$failures failed"
+  exit 1
+fi
+echo "all passed"
