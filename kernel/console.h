@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The monitor's console on the machine's serial ports: a conversation on COM1,
+// or a script, whose output alone goes to the run output. Satisfies
+// monitor::Console.
+//
+// Contexts: thread, one CPU, interrupts off except while it waits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/run_output.h"
+#include "kernel/x86_64/serial16550.h"
+#include "lib/base/bytes.h"
+#include "lib/monitor/machine.h"
+
+namespace odo::kernel {
+
+enum class Purpose : std::uint8_t { kConversation, kScript };
+
+class SerialConsole {
+ public:
+  // Called once, when the first prompt is out and input is first waited for.
+  using AtPrompt = void (*)();
+
+  explicit SerialConsole(Purpose purpose, AtPrompt at_prompt)
+      : purpose_(purpose), at_prompt_(at_prompt) {}
+
+  void write(monitor::Channel channel, Bytes bytes) {
+    const bool is_output = channel == monitor::Channel::kOutput;
+    if (purpose_ == Purpose::kScript && is_output) {
+      x86::write_run_output(bytes);
+    } else {
+      x86::console_port.write(bytes);
+    }
+  }
+
+  [[nodiscard]] std::optional<std::byte> read() {
+    if (purpose_ == Purpose::kScript || !x86::console_port.is_present()) {
+      return std::nullopt;
+    }
+    if (at_prompt_ != nullptr) {
+      at_prompt_();
+      at_prompt_ = nullptr;
+    }
+    for (;;) {
+      if (const auto byte = x86::console_port.take()) return byte;
+      x86::wait_for_interrupt();
+    }
+  }
+
+  [[nodiscard]] std::optional<std::byte> poll() {
+    if (purpose_ == Purpose::kScript) return std::nullopt;
+    return x86::console_port.take();
+  }
+
+ private:
+  Purpose purpose_;
+  AtPrompt at_prompt_;
+};
+
+static_assert(monitor::Console<SerialConsole>);
+
+}  // namespace odo::kernel

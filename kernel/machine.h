@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The machine as the monitor asks about it. Satisfies monitor::Machine.
+//
+// Contexts: thread, one CPU.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "kernel/x86_64/clock.h"
+#include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/devices.h"
+#include "kernel/x86_64/disks.h"
+#include "kernel/x86_64/features.h"
+#include "kernel/x86_64/image.h"
+#include "kernel/x86_64/paging.h"
+#include "kernel/x86_64/power.h"
+#include "kernel/x86_64/ram.h"
+#include "lib/boot/boot_info.h"
+#include "lib/monitor/machine.h"
+
+namespace odo::kernel {
+
+class Pc {
+ public:
+  using Device = x86::Disk;
+
+  explicit Pc(const boot::BootInfo& info) : info_(info) {}
+
+  [[nodiscard]] std::size_t disk_count() { return x86::disk_count(); }
+  [[nodiscard]] monitor::DiskInfo disk(std::size_t index) {
+    const x86::Disk& disk = x86::disk(index);
+    return {x86::disk_name(index), disk.serial(), disk.size_bytes(),
+            disk.block_bytes()};
+  }
+  [[nodiscard]] Device& disk_device(std::size_t index) {
+    return x86::disk(index);
+  }
+
+  [[nodiscard]] monitor::MemoryInfo memory() {
+    const frames::Stats stats = x86::ram_stats();
+    const auto image_bytes =
+        static_cast<std::uint64_t>(kernel_end - kernel_begin);
+    return {info_.memory.usable_bytes(),
+            stats.free_frames * frames::kFrameBytes,
+            stats.largest_run_frames * frames::kFrameBytes,
+            image_bytes + x86::page_table_frames() * frames::kFrameBytes};
+  }
+
+  [[nodiscard]] std::size_t pci_count() { return x86::function_count(); }
+  [[nodiscard]] monitor::PciInfo pci(std::size_t index) {
+    const x86::FoundFunction& found = x86::found_function(index);
+    const pci::Function& f = found.function;
+    return {f.address.segment,  f.address.bus, f.address.device,
+            f.address.function, f.vendor_id,   f.device_id,
+            f.base_class,       f.sub_class,   f.interface,
+            f.revision,         found.driver};
+  }
+
+  [[nodiscard]] monitor::CpuInfo cpu() {
+    const x86::Features& features = x86::features();
+    return {features.vendor(), features.model(), features.names(), 1,
+            x86::tsc_hz()};
+  }
+
+  [[nodiscard]] std::uint64_t uptime_ns() {
+    return x86::tsc_to_ns(x86::read_tsc());
+  }
+  [[nodiscard]] std::string_view cmdline() { return info_.command_line(); }
+  void reboot() { x86::reset_machine(); }
+  void poweroff(std::uint8_t status) { x86::power_off(status); }
+
+ private:
+  const boot::BootInfo& info_;
+};
+
+static_assert(monitor::Machine<Pc>);
+
+}  // namespace odo::kernel

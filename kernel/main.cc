@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one file that assembles the operating system: it joins the libraries to
+// this machine's hardware, in the order in which they need each other.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <optional>
+#include <string_view>
+
+#include "kernel/console.h"
+#include "kernel/machine.h"
+#include "kernel/run_script.h"
+#include "kernel/tests/faults.h"
+#include "kernel/x86_64/clock.h"
+#include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/devices.h"
+#include "kernel/x86_64/features.h"
+#include "kernel/x86_64/firmware.h"
+#include "kernel/x86_64/gdt.h"
+#include "kernel/x86_64/log.h"
+#include "kernel/x86_64/paging.h"
+#include "kernel/x86_64/pic.h"
+#include "kernel/x86_64/power.h"
+#include "kernel/x86_64/ram.h"
+#include "kernel/x86_64/serial16550.h"
+#include "kernel/x86_64/traps.h"
+#include "lib/boot/boot_info.h"
+#include "lib/boot/command_line.h"
+#include "lib/boot/multiboot2.h"
+#include "lib/boot/pvh.h"
+#include "lib/check/checks.h"
+#include "lib/monitor/monitor.h"
+
+namespace odo::kernel {
+namespace {
+
+using KernelMonitor = monitor::Monitor<SerialConsole, Pc>;
+
+// As boot.S numbers them.
+constexpr std::uint64_t kProtocolPvh = 0;
+
+constinit boot::BootInfo boot_info{};
+
+// When each stage was over, in cycles since power-on.
+struct Stages {
+  std::uint64_t entry;
+  std::uint64_t memory;
+  std::uint64_t devices;
+  std::uint64_t mount;
+};
+constinit Stages stages{};
+
+[[nodiscard]] boot::CommandLine command_line() {
+  return boot::CommandLine(boot_info.command_line());
+}
+
+void start_cpu() {
+  x86::detect_features();
+  x86::console_port.init();
+  x86::output_port.init();
+  x86::load_gdt();
+  x86::load_traps();
+}
+
+void read_boot_information(std::uint64_t protocol, std::uint64_t address) {
+  const x86::EarlyMemory memory;
+  const auto parsed =
+      protocol == kProtocolPvh
+          ? boot::parse_pvh(memory, address, x86::kMaxPhysical, boot_info)
+          : boot::parse_multiboot2(memory, address, x86::kMaxPhysical,
+                                   boot_info);
+  if (!parsed) x86::stop_with(boot::describe(parsed.error()));
+  if (boot_info.command_line_was_cut) {
+    x86::log("odo: the command line is cut after ",
+             boot::BootInfo::kMaxCommandLine, " bytes\n");
+  }
+}
+
+void start_devices() {
+  const x86::Firmware firmware = x86::read_firmware(boot_info);
+  x86::set_power_control(firmware.fadt);
+  x86::start_clock(firmware.fadt);
+  x86::find_devices(firmware);
+}
+
+void listen_to_console() {
+  x86::init_pic();
+  x86::set_interrupt_handler(
+      x86::kPicFirstVector + x86::kConsoleLine,
+      [](void*) {
+        x86::console_port.on_interrupt();
+        x86::acknowledge_pic();
+      },
+      nullptr);
+  x86::unmask_pic_line(x86::kConsoleLine);
+  x86::console_port.enable_receive_interrupt();
+}
+
+// The monitor and the memory it works in: a share of what the machine has, so
+// that small machines keep some and large ones cache whole volumes' metadata.
+[[nodiscard]] KernelMonitor& make_monitor(SerialConsole& console, Pc& machine) {
+  constexpr std::uint64_t kMostMemoryBytes = std::uint64_t{64} << 20;
+  const std::uint64_t share = machine.memory().total_bytes / 8;
+  const MutableBytes object = x86::allocate_ram(sizeof(KernelMonitor));
+  const MutableBytes memory = x86::allocate_ram(std::clamp<std::uint64_t>(
+      share, KernelMonitor::kMinMemoryBytes, kMostMemoryBytes));
+  if (object.empty() || memory.empty()) {
+    x86::stop_with("no memory for the monitor: give the machine more");
+  }
+  const check::Checks checks(
+      check::CpuFeatures{.crc32_instruction = x86::features().has_sse42});
+  return *::new (object.data()) KernelMonitor(console, machine, memory, checks);
+}
+
+// `root=none`, `root=DISK[+DISK…][@PFS]`, or what the disks offer.
+[[nodiscard]] monitor::Status mount_root(KernelMonitor& made) {
+  const auto root = command_line().find("root");
+  if (!root) return made.mount_any();
+  if (*root == "none") return monitor::Status::kDone;
+  return made.mount(*root);
+}
+
+void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {
+  const std::uint64_t us = x86::tsc_to_ns(to - from) / 1000;
+  x86::log(name, us / 1000, ".", us / 100 % 10, " ms");
+}
+
+void print_banner(Pc& machine) {
+  x86::log("Odonata on ", machine.memory().total_bytes >> 20, " MiB, ",
+           machine.disk_count(),
+           machine.disk_count() == 1 ? " disk" : " disks");
+  log_span("; firmware ", 0, stages.entry);
+  log_span(", memory ", stages.entry, stages.memory);
+  log_span(", devices ", stages.memory, stages.devices);
+  log_span(", mount ", stages.devices, stages.mount);
+  x86::log("\n");
+}
+
+// `bench=boot`: the counter's value at the first prompt, which under QEMU's
+// -icount is the number of instructions since power-on.
+void report_boot_cost() {
+  const std::uint64_t now = x86::read_tsc();
+  x86::log("\nboot-instructions ", now, "\n");
+  x86::power_off(0);
+}
+
+[[noreturn]] void end(std::uint8_t status) {
+  x86::power_off(status);
+  x86::log("odo: the machine does not turn itself off: turn it off by hand\n");
+  x86::halt_forever();
+}
+
+[[noreturn]] void run_script(std::string_view script) {
+  SerialConsole console(Purpose::kScript, nullptr);
+  Pc machine(boot_info);
+  KernelMonitor& made = make_monitor(console, machine);
+  const monitor::Status mounted = mount_root(made);
+  // What the command line asked for by name is not to be gone on without.
+  if (mounted != monitor::Status::kDone && command_line().find("root")) {
+    end(static_cast<std::uint8_t>(mounted));
+  }
+  end(static_cast<std::uint8_t>(made.run(script)));
+}
+
+[[noreturn]] void converse() {
+  const bool is_bench = command_line().find("bench") == "boot";
+  SerialConsole console(Purpose::kConversation,
+                        is_bench ? report_boot_cost : nullptr);
+  Pc machine(boot_info);
+  KernelMonitor& made = make_monitor(console, machine);
+  listen_to_console();
+  // A failure has been told, and the monitor works without a filesystem.
+  static_cast<void>(mount_root(made));
+  stages.mount = x86::read_tsc();
+  print_banner(machine);
+  static_cast<void>(made.converse());
+  x86::stop_with("there is no console to talk over: COM1 is missing");
+}
+
+}  // namespace
+}  // namespace odo::kernel
+
+extern "C" [[noreturn]] void kernel_main(std::uint64_t protocol,
+                                         std::uint64_t information,
+                                         std::uint64_t entry_cycles) {
+  using namespace odo::kernel;
+  stages.entry = entry_cycles;
+  start_cpu();
+  read_boot_information(protocol, information);
+  odo::x86::init_ram(boot_info);
+  odo::x86::enable_protections();
+  stages.memory = odo::x86::read_tsc();
+  start_devices();
+  stages.devices = odo::x86::read_tsc();
+  if (const auto test = command_line().find("test")) run_fault_test(*test);
+  if (const auto script = find_run_script(command_line())) run_script(*script);
+  converse();
+}

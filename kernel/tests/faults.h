@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Faults on demand: the boot option `test=NAME` makes the kernel fail in a
+// known way once it is up, so that its report can be tested.
+//
+// Names: pagefault (reads where nothing is), ud (an undefined instruction),
+// doublefault (a fault with no stack to stand on), nx (executes data), wp
+// (writes its own text), stackguard (recurses off its stack), panic (a broken
+// invariant), gp (an address that is no address), nullcall (calls nothing).
+//
+// Contexts: boot, thread.
+#pragma once
+
+#include <string_view>
+
+namespace odo::kernel {
+
+// Does not come back. An unknown name stops the machine with the list.
+[[noreturn]] void run_fault_test(std::string_view name);
+
+}  // namespace odo::kernel

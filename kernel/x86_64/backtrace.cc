@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "kernel/x86_64/backtrace.h"
+
+#include <array>
+#include <cstddef>
+
+#include "kernel/symbols/symbol_table.h"
+#include "kernel/x86_64/image.h"
+#include "kernel/x86_64/log.h"
+
+namespace odo::x86 {
+namespace {
+
+constexpr unsigned kMaxFrames = 64;
+
+struct StackRange {
+  const char* begin;
+  const char* end;
+};
+
+[[nodiscard]] bool is_in_stack(std::uint64_t rbp) {
+  const std::array<StackRange, 3> stacks{
+      StackRange{boot_stack_guard + kPageBytes, boot_stack_top},
+      StackRange{fault_stack_guard + kPageBytes, fault_stack_top},
+      StackRange{nmi_stack_guard + kPageBytes, nmi_stack_top}};
+  for (const StackRange& stack : stacks) {
+    const std::uint64_t begin = address_of(stack.begin);
+    const std::uint64_t end = address_of(stack.end);
+    if (rbp >= begin && rbp <= end - 16 && rbp % 8 == 0) return true;
+  }
+  return false;
+}
+
+// `look_up` differs from `address` for return addresses: a call that is the
+// last instruction of its function returns into the next one.
+void print_line(std::uint64_t address, std::uint64_t look_up) {
+  const SymbolTable table(
+      Bytes(reinterpret_cast<const std::byte*>(symbols_begin),
+            static_cast<std::size_t>(symbols_used_end - symbols_begin)),
+      kKernelOffset);
+  const auto symbol = table.find(look_up);
+  if (symbol) {
+    log("    ", Hex{address, 16}, " ", symbol->name, "+0x",
+        Hex{address - symbol->address}, "\n");
+  } else {
+    log("    ", Hex{address, 16}, " ?\n");
+  }
+}
+
+}  // namespace
+
+void print_backtrace(std::uint64_t rip, std::uint64_t rbp) {
+  log("  backtrace:\n");
+  print_line(rip, rip);
+  for (unsigned i = 0; i < kMaxFrames && is_in_stack(rbp); ++i) {
+    const auto* frame = reinterpret_cast<const std::uint64_t*>(rbp);
+    const std::uint64_t caller_rbp = frame[0];
+    const std::uint64_t return_address = frame[1];
+    if (return_address < kKernelOffset) return;  // the boot code
+    print_line(return_address, return_address - 1);
+    if (caller_rbp <= rbp) return;
+    rbp = caller_rbp;
+  }
+}
+
+[[gnu::noinline]] void print_backtrace_here() {
+  const auto* frame =
+      static_cast<const std::uint64_t*>(__builtin_frame_address(0));
+  print_backtrace(frame[1], frame[0]);
+}
+
+}  // namespace odo::x86

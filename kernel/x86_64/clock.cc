@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "kernel/x86_64/clock.h"
+
+#include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/features.h"
+
+namespace odo::x86 {
+namespace {
+
+constexpr std::uint16_t kPitChannel2 = 0x42;
+constexpr std::uint16_t kPitCommand = 0x43;
+constexpr std::uint16_t kPitGate = 0x61;
+constexpr std::uint32_t kPitHz = 1'193'182;
+
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+// Comparisons shorter than this are not kept: the timer's step is 0.03% of it.
+constexpr std::uint32_t kSureTicks = acpi::kPowerTimerHz / 1000;
+// The shortest for an answer that is wanted now: 0.4%.
+constexpr std::uint32_t kRoughTicks = 256;
+// A counter this far on may have let the 24-bit timer (4.7 s) wrap: no cycle
+// counter runs slower than 1 GHz where it matters.
+constexpr std::uint64_t kMaxCyclesBetweenLooks = 4'000'000'000;
+constexpr unsigned kMaxTimerReads = 10'000'000;
+
+struct Look {
+  std::uint64_t cycles = 0;
+  std::uint32_t ticks = 0;
+};
+
+constinit std::uint16_t timer_port = 0;
+constinit Look first_look{};
+constinit std::uint64_t known_hz = 0;
+
+[[nodiscard]] Look look() {
+  const std::uint32_t ticks = in32(timer_port) & 0xffffff;
+  return {read_tsc(), ticks};
+}
+
+// Compares with the first look, which costs nothing once enough time has gone
+// by; a first look that is too old is taken anew and waited for.
+[[nodiscard]] std::uint64_t hz_by_acpi_timer() {
+  if (timer_port == 0) return 0;
+  std::uint32_t enough = kRoughTicks;
+  if (read_tsc() - first_look.cycles > kMaxCyclesBetweenLooks) {
+    first_look = look();
+    enough = kSureTicks;
+  }
+  for (unsigned i = 0; i < kMaxTimerReads; ++i) {
+    const Look now = look();
+    const std::uint32_t ticks = (now.ticks - first_look.ticks) & 0xffffff;
+    if (ticks < enough) continue;
+    // At most 4e9 cycles by 3.6e6: inside 64 bits.
+    const std::uint64_t hz =
+        (now.cycles - first_look.cycles) * acpi::kPowerTimerHz / ticks;
+    if (ticks >= kSureTicks) known_hz = hz;
+    return hz;
+  }
+  return 0;
+}
+
+[[nodiscard]] std::uint64_t hz_by_pit() {
+  constexpr std::uint32_t kTicks = kPitHz / 100;
+  constexpr std::uint8_t kGateOn = 0x01;
+  constexpr std::uint8_t kSpeakerOn = 0x02;
+  constexpr std::uint8_t kOutput = 0x20;
+  const auto gate = static_cast<std::uint8_t>(in8(kPitGate) &
+                                              ~unsigned{kGateOn | kSpeakerOn});
+  out8(kPitGate, gate);
+  out8(kPitCommand, 0xb0);  // channel 2, both bytes, count down once
+  out8(kPitChannel2, kTicks & 0xff);
+  out8(kPitChannel2, kTicks >> 8);
+  out8(kPitGate, gate | kGateOn);
+  const std::uint64_t begin = read_tsc();
+  for (unsigned i = 0; i < kMaxTimerReads; ++i) {
+    if ((in8(kPitGate) & kOutput) == 0) continue;
+    return (read_tsc() - begin) * kPitHz / kTicks;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void start_clock(const acpi::Fadt& fadt) {
+  known_hz = features().tsc_hz;
+  if (fadt.timer.space == acpi::Space::kPort && fadt.timer.address <= 0xffff) {
+    timer_port = static_cast<std::uint16_t>(fadt.timer.address);
+    first_look = look();
+  }
+}
+
+std::uint64_t tsc_hz() {
+  if (known_hz != 0) return known_hz;
+  if (const std::uint64_t hz = hz_by_acpi_timer(); hz != 0) return hz;
+  known_hz = hz_by_pit();
+  return known_hz;
+}
+
+std::uint64_t tsc_to_ns(std::uint64_t cycles) {
+  const std::uint64_t hz = tsc_hz();
+  if (hz == 0) return 0;
+  // In two parts, so that no product passes 64 bits for any real speed.
+  const std::uint64_t seconds = cycles / hz;
+  const std::uint64_t rest = cycles % hz;
+  return seconds * kNanosecondsPerSecond + rest * kNanosecondsPerSecond / hz;
+}
+
+}  // namespace odo::x86

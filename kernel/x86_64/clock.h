@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Time by the cycle counter, whose speed is learnt without waiting: from the
+// CPU where it tells, else by comparing two looks at ACPI's timer, of which
+// the second comes when somebody first asks.
+//
+// Contexts: thread, one CPU. Units: in the names.
+// Failure: without CPU leaf and ACPI timer the PIT is asked, which costs
+//   10 ms once; without that too the speed is 0 and all times are 0.
+// Origin: Intel SDM vol. 3 §17.17; ACPI 6.5 §4.8.2.1 (timer); 8254 data sheet.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/acpi/fadt.h"
+
+namespace odo::x86 {
+
+// Takes the first look. `fadt` names the timer.
+void start_clock(const acpi::Fadt& fadt);
+
+// Cycles in a second; 0 when it cannot be known.
+[[nodiscard]] std::uint64_t tsc_hz();
+
+// A span of the cycle counter, or the counter itself: time since power-on.
+[[nodiscard]] std::uint64_t tsc_to_ns(std::uint64_t cycles);
+
+}  // namespace odo::x86

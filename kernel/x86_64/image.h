@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where the kernel's own image lies: the linker script's marks (kernel.ld).
+//
+// Contexts: any. Addresses are virtual unless a name says physical.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+extern const char text_begin[], text_end[];
+extern const char rodata_begin[], rodata_end[];
+extern const char data_begin[], data_end[];
+extern const char symbols_begin[], symbols_used_end[], symbols_end[];
+extern const char kernel_begin[], kernel_end[];
+extern const char boot_stack_guard[], boot_stack_top[];
+extern const char fault_stack_guard[], fault_stack_top[];
+extern const char nmi_stack_guard[], nmi_stack_top[];
+}
+
+namespace odo::x86 {
+
+inline constexpr std::uint64_t kKernelOffset = 0xffffffff80000000;
+inline constexpr std::size_t kPageBytes = 4096;
+
+inline std::uint64_t address_of(const void* p) {
+  return reinterpret_cast<std::uint64_t>(p);
+}
+inline std::uint64_t image_physical(const void* p) {
+  return address_of(p) - kKernelOffset;
+}
+
+}  // namespace odo::x86

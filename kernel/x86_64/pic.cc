@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "kernel/x86_64/pic.h"
+
+#include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/features.h"
+#include "kernel/x86_64/paging.h"
+#include "kernel/x86_64/traps.h"
+#include "lib/base/check.h"
+
+namespace odo::x86 {
+namespace {
+
+constexpr std::uint16_t kFirstCommand = 0x20;
+constexpr std::uint16_t kFirstData = 0x21;
+constexpr std::uint16_t kSecondCommand = 0xa0;
+constexpr std::uint16_t kSecondData = 0xa1;
+constexpr unsigned kSpuriousFirst = kPicFirstVector + 7;
+constexpr unsigned kSpuriousSecond = kPicFirstVector + 15;
+
+constexpr std::uint32_t kApicBaseMsr = 0x1b;
+constexpr std::uint64_t kApicBaseEnabled = 1u << 11;
+constexpr std::uint64_t kApicBaseX2 = 1u << 10;
+constexpr std::uint32_t kApicSpurious = 0xf0;
+constexpr std::uint32_t kApicLint0 = 0x350;
+constexpr std::uint32_t kX2ApicFirstMsr = 0x800;
+constexpr std::uint32_t kSpuriousVector = 0xff;
+
+void write_apic(std::uint64_t base, std::uint32_t offset, std::uint32_t value) {
+  if ((base & kApicBaseX2) != 0) {
+    write_msr(kX2ApicFirstMsr + offset / 16, value);
+    return;
+  }
+  volatile std::byte* page = map_device(base & 0x000ffffffffff000, 4096);
+  if (page == nullptr) return;
+  *reinterpret_cast<volatile std::uint32_t*>(page + offset) = value;
+}
+
+// Some firmware leaves the pin masked; BIOSes pass it through.
+void pass_through_local_apic() {
+  if (!features().has_apic) return;
+  const std::uint64_t base = read_msr(kApicBaseMsr);
+  if ((base & kApicBaseEnabled) == 0) return;
+  constexpr std::uint32_t kSoftwareEnabled = 1u << 8;
+  constexpr std::uint32_t kExternalInterrupt = 7u << 8;
+  write_apic(base, kApicSpurious, kSoftwareEnabled | kSpuriousVector);
+  write_apic(base, kApicLint0, kExternalInterrupt);
+}
+
+void ignore(void*) {}
+
+}  // namespace
+
+void init_pic() {
+  out8(kFirstCommand, 0x11);  // initialise, four words follow
+  out8(kSecondCommand, 0x11);
+  out8(kFirstData, kPicFirstVector);
+  out8(kSecondData, kPicFirstVector + 8);
+  out8(kFirstData, 1u << 2);  // the second one hangs on line 2
+  out8(kSecondData, 2);
+  out8(kFirstData, 0x01);  // 8086 mode
+  out8(kSecondData, 0x01);
+  out8(kFirstData, 0xff);
+  out8(kSecondData, 0xff);
+  // A line that drops before it is taken shows as the last one, and is not
+  // acknowledged.
+  set_interrupt_handler(kSpuriousFirst, ignore, nullptr);
+  set_interrupt_handler(kSpuriousSecond, ignore, nullptr);
+  set_interrupt_handler(kSpuriousVector, ignore, nullptr);
+  pass_through_local_apic();
+}
+
+void unmask_pic_line(unsigned line) {
+  ODO_CHECK(line < 8);
+  out8(kFirstData, static_cast<std::uint8_t>(in8(kFirstData) & ~(1u << line)));
+}
+
+void acknowledge_pic() { out8(kFirstCommand, 0x20); }
+
+}  // namespace odo::x86

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The machine's RAM as page frames: what the boot map calls usable, less the
+// kernel's image and what the loader left in it for us.
+//
+// Contexts: thread, one CPU. Units: in the names.
+// Failure: init_ram() stops the machine with one line when there is too little.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "lib/base/bytes.h"
+#include "lib/boot/boot_info.h"
+#include "lib/frames/frame_allocator.h"
+
+namespace odo::x86 {
+
+inline constexpr std::uint64_t kMinRamMiB = 24;
+
+// Frames below 4 GiB first; installs the page tables, which come out of them;
+// then all the rest.
+void init_ram(const boot::BootInfo& info);
+
+// `bytes` (rounded up to frames) of contiguous memory in the direct map, below
+// `below_bytes` of physical address, content unspecified. Empty when there is
+// no such run.
+[[nodiscard]] MutableBytes allocate_ram(
+    std::uint64_t bytes, std::uint64_t below_bytes = frames::kAnywhere);
+
+[[nodiscard]] frames::Stats ram_stats();
+
+}  // namespace odo::x86

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What virtio drivers ask of this machine: see virtio::DriverGround. Answers
+// are looked for in a loop; ten seconds without one end it.
+//
+// Contexts: thread, one CPU.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/virtio/ground.h"
+
+namespace odo::x86 {
+
+class VirtioGround {
+ public:
+  // Ring words lie in ordinary cached memory that the device shares coherently:
+  // the CPU's own atomic operations are the right ones.
+  [[nodiscard]] std::uint16_t load_acquire(const std::uint16_t* from) const {
+    return __atomic_load_n(from, __ATOMIC_ACQUIRE);
+  }
+  void store_release(std::uint16_t* to, std::uint16_t value) const {
+    __atomic_store_n(to, value, __ATOMIC_RELEASE);
+  }
+  void full_fence() const {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  [[nodiscard]] virtio::DmaRun dma_run(const std::byte* p,
+                                       std::size_t length) const;
+  void begin_wait();
+  [[nodiscard]] bool wait();
+
+ private:
+  std::uint64_t begin_cycles_ = 0;
+  std::uint64_t looks_ = 0;
+};
+
+static_assert(virtio::DriverGround<VirtioGround>);
+
+}  // namespace odo::x86
