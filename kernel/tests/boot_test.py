@@ -274,6 +274,18 @@ class DiskTest(MachineTest):
                     [word for path in ("/big1", "/h2", "/one")
                      for word in (self.digests[path], path)])
 
+    def test_a_disk_that_does_not_answer_is_an_error_not_a_hang(self) -> None:
+        # 600 bytes a second: the first 64 KiB take minutes.
+        slow = ["-object", "throttle-group,id=slow,x-bps-total=600",
+                "-blockdev", f"driver=file,filename={self.image},"
+                "node-name=file,read-only=on",
+                "-blockdev", "driver=throttle,throttle-group=slow,file=file,"
+                "node-name=disk,read-only=on",
+                "-device", "virtio-blk-pci,drive=disk"]
+        result = machine.run("ls /", Config(extra=slow))
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.console, r"\Amount: vd0: read error")
+
     def test_a_legacy_disk_is_told_and_left_out(self) -> None:
         result = machine.run("mount", Config(
             machine="pc",

@@ -9,9 +9,11 @@ namespace odo::x86 {
 namespace {
 
 constexpr std::uint64_t kTimeoutSeconds = 10;
-// A clock that does not run must not make a wait endless, and one that jumps
-// (a guest that was stopped) must not end it at once.
+// So many looks come between two looks at the clock; and a clock that jumps,
+// as after a guest was stopped, must not end a wait that has hardly begun.
 constexpr std::uint64_t kLooksBetweenClocks = 1024;
+constexpr std::uint64_t kMinLooks = 1'000'000;
+// Where there is no clock.
 constexpr std::uint64_t kMaxLooksWithoutClock = 2'000'000'000;
 
 }  // namespace
@@ -30,7 +32,7 @@ void VirtioGround::begin_wait() {
 bool VirtioGround::wait() {
   pause();
   ++looks_;
-  if (looks_ % kLooksBetweenClocks != 0) return true;
+  if (looks_ < kMinLooks || looks_ % kLooksBetweenClocks != 0) return true;
   const std::uint64_t hz = tsc_hz();
   if (hz == 0) return looks_ < kMaxLooksWithoutClock;
   return read_tsc() - begin_cycles_ < kTimeoutSeconds * hz;

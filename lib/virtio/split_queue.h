@@ -87,20 +87,20 @@ struct QueueLayout {
   return {available_at, used_at, used_at + 6 + 8 * size};
 }
 
-template <RingAccess R, std::size_t kMaxSize>
+template <RingAccess R, std::size_t MaxSize>
 class SplitQueue {
  public:
-  static_assert(is_power_of_two(kMaxSize) && kMaxSize <= 32768);
+  static_assert(is_power_of_two(MaxSize) && MaxSize <= 32768);
 
   explicit SplitQueue(R access = R()) : access_(access) {}
   SplitQueue(const SplitQueue&) = delete;
   SplitQueue& operator=(const SplitQueue&) = delete;
 
   // Begins anew on `memory`, with `size` descriptors, a power of two of at most
-  // kMaxSize. The device must not be using the memory.
+  // MaxSize. The device must not be using the memory.
   void init(MutableBytes memory, std::uint16_t size) {
     const QueueLayout layout = queue_layout(size);
-    ODO_CHECK(is_power_of_two(size) && size <= kMaxSize &&
+    ODO_CHECK(is_power_of_two(size) && size <= MaxSize &&
               memory.size() >= layout.total_bytes &&
               is_aligned(reinterpret_cast<std::uintptr_t>(memory.data()), 16));
     memory_ = memory.data();
@@ -276,7 +276,7 @@ class SplitQueue {
   [[no_unique_address]] R access_;
   std::byte* memory_ = nullptr;
   QueueLayout layout_{};
-  std::array<State, kMaxSize> states_{};
+  std::array<State, MaxSize> states_{};
   std::uint16_t size_ = 0;
   std::uint16_t free_head_ = 0;
   std::uint16_t free_count_ = 0;
