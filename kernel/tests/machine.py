@@ -160,12 +160,6 @@ class Conversation:
             monitor.sendall(line.encode() + b"\n")
             return to_prompt()
 
-    def cpu_seconds(self) -> float:
-        """What the whole emulator has used so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text()
-        user, system = fields.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
     def wait(self, timeout: float = TIMEOUT_S) -> int:
         """The status with which the machine ended."""
         assert self._process.stdin

@@ -6,7 +6,6 @@
 // Failure: a Status; every trouble was told on the error channel.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,6 +15,7 @@
 #include "lib/monitor/mount.h"
 #include "lib/monitor/options.h"
 #include "lib/monitor/session.h"
+#include "lib/pci/class_names.h"
 
 namespace odo::monitor {
 
@@ -26,19 +26,6 @@ template <class S>
 void print_mounted(S& s) {
   print_disks(s, std::span(s.mounted_disks).first(s.mounted_disk_count), s.out);
   s.out.text("@").escaped(s.pfs.label());
-}
-
-// PCI base classes (PCI Code and ID Assignment Specification 1.11, section 1).
-[[nodiscard]] constexpr std::string_view pci_class_name(std::uint8_t base) {
-  constexpr std::array<std::string_view, 19> kNames = {
-      "unclassified", "storage",       "network",
-      "display",      "multimedia",    "memory",
-      "bridge",       "communication", "system",
-      "input",        "docking",       "processor",
-      "serial bus",   "wireless",      "intelligent I/O",
-      "satellite",    "encryption",    "signal processing",
-      "accelerator"};
-  return base < kNames.size() ? kNames[base] : "other";
 }
 
 }  // namespace detail
@@ -118,15 +105,17 @@ template <class S>
 template <class S>
 [[nodiscard]] Status command_pci(S& s, Words) {
   for (std::size_t i = 0; i < s.machine.pci_count(); ++i) {
-    PciInfo pci = s.machine.pci(i);
-    if (pci.segment != 0) s.out.hex(pci.segment, 4).text(":");
-    s.out.hex(pci.bus, 2).text(":").hex(pci.device, 2).text(".");
-    s.out.hex(pci.function).text(" ").hex(pci.vendor_id, 4).text(":");
-    s.out.hex(pci.device_id, 4).text(" rev ").hex(pci.revision, 2);
-    s.out.text(" class ").hex(pci.base_class, 2).hex(pci.sub_class, 2);
-    s.out.hex(pci.interface, 2).text(" ");
-    s.out.text(detail::pci_class_name(pci.base_class));
-    if (!pci.driver.empty()) s.out.text(", ").text(pci.driver);
+    PciInfo function = s.machine.pci(i);
+    if (function.segment != 0) s.out.hex(function.segment, 4).text(":");
+    s.out.hex(function.bus, 2).text(":").hex(function.device, 2).text(".");
+    s.out.hex(function.function).text(" ").hex(function.vendor_id, 4).text(":");
+    s.out.hex(function.device_id, 4).text(" rev ").hex(function.revision, 2);
+    s.out.text(" class ")
+        .hex(function.base_class, 2)
+        .hex(function.sub_class, 2);
+    s.out.hex(function.interface, 2).text(" ");
+    s.out.text(pci::class_name(function.base_class, function.sub_class));
+    if (!function.driver.empty()) s.out.text(", ").text(function.driver);
     s.out.text("\n");
   }
   return Status::kDone;
