@@ -45,31 +45,31 @@ _header_check = rule(
 
 def _header_tidy_impl(ctx):
     context = ctx.attr.library[CcInfo].compilation_context
-    stamps = []
-    for header in ctx.files.hdrs:
-        stamp = ctx.actions.declare_file("{}.{}.ok".format(ctx.label.name, header.basename))
-        source = ctx.actions.declare_file("{}.{}.cc".format(ctx.label.name, header.basename))
-        ctx.actions.write(source, '#include "%s"\n' % header.short_path)
-        ctx.actions.run_shell(
-            outputs = [stamp],
-            inputs = depset([source, ctx.file._config], transitive = [context.headers]),
-            command = "clang-tidy-19 --quiet --config-file=\"$1\" --header-filter=\"$2\" \"$3\" -- " +
-                      "-I. \"${@:5}\" 2>&1 | grep -v 'warnings generated' >&2; " +
-                      "[ \"${PIPESTATUS[0]}\" = 0 ] && : > \"$4\"",
-            arguments = [
-                ctx.file._config.path,
-                header.short_path.replace(".", "[.]") + "$",
-                source.path,
-                stamp.path,
-            ] + HOST_COPTS,
-            mnemonic = "OdoTidy",
-            progress_message = "Tidying %s" % header.short_path,
-            use_default_shell_env = True,
-        )
-        stamps.append(stamp)
-    return [DefaultInfo(files = depset(stamps))]
+    stamp = ctx.actions.declare_file(ctx.label.name + ".ok")
+    source = ctx.actions.declare_file(ctx.label.name + ".cc")
+    ctx.actions.write(source, "".join(
+        ['#include "%s"\n' % header.short_path for header in ctx.files.hdrs],
+    ))
+    ctx.actions.run_shell(
+        outputs = [stamp],
+        inputs = depset([source, ctx.file._config], transitive = [context.headers]),
+        command = "clang-tidy-19 --quiet --config-file=\"$1\" --header-filter=\"$2\" \"$3\" -- " +
+                  "-I. \"${@:5}\" 2>&1 | grep -v 'warnings generated' >&2; " +
+                  "[ \"${PIPESTATUS[0]}\" = 0 ] && : > \"$4\"",
+        arguments = [
+            ctx.file._config.path,
+            ctx.label.package + "/[^/]*[.]h$",
+            source.path,
+            stamp.path,
+        ] + HOST_COPTS,
+        mnemonic = "OdoTidy",
+        progress_message = "Tidying %s" % ctx.label.package,
+        use_default_shell_env = True,
+    )
+    return [DefaultInfo(files = depset([stamp]))]
 
-# clang-tidy over each header. Manual: ./odo test asks for these by kind in its
+# clang-tidy over the headers of a library, all in one source: most of its time
+# goes into what they include. Manual: ./odo test asks for these by kind in its
 # lint step, so that an ordinary build does not wait for them.
 _header_tidy = rule(
     implementation = _header_tidy_impl,

@@ -114,8 +114,9 @@ def unbuilt_complaints(files: list[Path]) -> list[str]:
         text = build.read_text() if build.is_file() else ""
         name = str(path.relative_to(folder))
         globs = re.findall(r"\"([^\"]*\*[^\"]*)\"", text)
-        # A list of tests names them without the ending.
-        named = f'"{name}"' in text or f'"{path.stem}"' in text
+        # A list of tests names them without their endings.
+        named = any(f'"{form}"' in text for form in (
+            name, path.stem, path.stem.removesuffix("_test")))
         if not named and not any(Path(name).match(g) for g in globs):
             complaints.append(f"{path}: no target of {build} builds it")
     return complaints
