@@ -31,6 +31,7 @@ class VtScreen {
   // All rows, top to bottom.
   std::vector<std::string> rows() const {
     std::vector<std::string> all;
+    all.reserve(rows_.size());
     for (const auto& cells : rows_) all.push_back(text_of(cells));
     return all;
   }
