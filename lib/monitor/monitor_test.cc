@@ -358,8 +358,9 @@ TEST(MonitorNoDiskTest, TheMachineTells) {
             "total   64 MiB\nkernel  1.5 MiB\nfree    48 MiB, longest run 32 "
             "MiB\n");
   EXPECT_EQ(bench.output("pci"),
-            "00:00.0 8086:29c0 rev 00 class 060000 bridge\n"
-            "00:1f.7 1af4:1042 rev 01 class 010000 storage, virtio-blk\n");
+            "00:00.0 8086:29c0 rev 00 class 060000 host bridge\n"
+            "00:1f.7 1af4:1042 rev 01 class 010000 SCSI controller, "
+            "virtio-blk\n");
   EXPECT_EQ(bench.output("cpu"),
             "cpus      2\nvendor    GenuineTest\nmodel     A processor\n"
             "features  nx sse4.2\ntsc       2400.050 MHz\n");
