@@ -191,7 +191,8 @@ def boot(arguments: argparse.Namespace) -> int:
     if timeout is None and arguments.run is not None and not arguments.gdb:
         timeout = _RUN_TIMEOUT_S
     with _work_folder() as folder:
-        images = arguments.disk or [DEFAULT_DISK]
+        # Ours lies in the repository, whatever the caller's folder is.
+        images = arguments.disk or [str(Path(DEFAULT_DISK).resolve())]
         if images == ["none"]:
             images = []
         disks = [unpacked(image, folder, number)

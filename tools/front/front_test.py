@@ -56,6 +56,22 @@ class BootArgumentsTest(unittest.TestCase):
             self.assertEqual(boot.caller_path("/c.img"), Path("/c.img"))
 
 
+class DefaultDiskTest(unittest.TestCase):
+    def test_it_is_found_from_any_folder(self) -> None:
+        with tempfile.TemporaryDirectory() as elsewhere, \
+                mock.patch.dict(os.environ, {"ODO_CALLER_DIR": elsewhere}), \
+                mock.patch.object(boot.kvm, "choose", return_value="tcg"), \
+                mock.patch.object(boot.subprocess, "Popen") as qemu, \
+                mock.patch.object(boot, "unpacked",
+                                  side_effect=lambda image, *_: boot.caller_path(
+                                      image)) as unpacked:
+            qemu.return_value.wait.return_value = 0
+            self.assertEqual(boot.boot(boot.parse([])), 0)
+            image = unpacked.call_args[0][0]
+            self.assertEqual(boot.caller_path(image),
+                             Path(boot.DEFAULT_DISK).resolve())
+
+
 class QemuCommandTest(unittest.TestCase):
     def command(self, *argv: str, disks: list[str] = [],
                 run: bool = False) -> list[str]:
