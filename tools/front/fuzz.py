@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tools.front import bazel
+
 
 def fuzzers() -> list[str]:
     """The names that `./odo fuzz` takes, from the tree itself."""
@@ -41,15 +43,9 @@ def main(argv: list[str]) -> int:
     if arguments.seconds <= 0 or arguments.jobs <= 0:
         parser.error("--seconds and --jobs take positive numbers")
     target = f"{arguments.name}_fuzz"
-    build = subprocess.run(
-        ["/usr/bin/bazel", "build", "--config=fuzz", "--show_result=0",
-         "--ui_event_filters=-info", f"//fuzz:{target}"], check=False)
-    if build.returncode != 0:
+    if not bazel.build("fuzz", [f"//fuzz:{target}"]):
         return 1
-    # bazel-bin may point at another configuration's tree by the time we run.
-    program = subprocess.run(
-        ["/usr/bin/bazel", "info", "--config=fuzz", "bazel-bin"],
-        capture_output=True, text=True, check=True).stdout.strip()
+    program = bazel.output_folder("fuzz")
     findings = Path(os.environ.get("ODO_CALLER_DIR", "."),
                     arguments.findings or tempfile.mkdtemp(prefix="odo-fuzz-"))
     corpus = findings / "corpus"

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tools.front import bazel
 from tools.front.bazel_results import Outcome
 
 _CODE = (".h", ".cc", ".S")
@@ -140,16 +141,14 @@ def floor_complaints(files: list[Path]) -> list[str]:
 
 
 def tidy_complaints(_files: list[Path]) -> list[str]:
-    query = subprocess.run(
-        ["/usr/bin/bazel", "query", "--noshow_progress",
-         "--ui_event_filters=-info", 'kind("_header_tidy rule", //...)'],
-        capture_output=True, text=True, check=False)
-    labels = query.stdout.split()
-    if query.returncode != 0 or not labels:
-        return ["bazel query found no clang-tidy targets: "
-                + query.stderr.strip()[-300:]]
+    try:
+        labels = bazel.query('kind("_header_tidy rule", //...)')
+    except RuntimeError as error:
+        return [f"bazel query failed: {str(error)[-300:]}"]
+    if not labels:
+        return ["bazel query found no clang-tidy targets"]
     result = subprocess.run(
-        ["/usr/bin/bazel", "build", "--keep_going", "--noshow_progress",
+        [bazel.BAZEL, "build", "--keep_going", "--noshow_progress",
          "--ui_event_filters=-info", "--show_result=0", *labels],
         capture_output=True, text=True, check=False)
     if result.returncode == 0:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.front import bazel_results, lint
+from tools.front import bazel, bazel_results, lint
 
 # Genuine images; beside the checkout, not in it.
 _CORPUS = Path("../shared/hammer2")
@@ -42,7 +42,7 @@ def _bazel_step(config: str | None, targets: list[str],
     def run() -> "bazel_results.Outcome":
         with tempfile.TemporaryDirectory(prefix="odo-test-") as folder:
             events = Path(folder, "events.json")
-            command = ["/usr/bin/bazel", "test", "--keep_going",
+            command = [bazel.BAZEL, "test", "--keep_going",
                        f"--build_event_json_file={events}",
                        "--ui_event_filters=-info,-debug",
                        "--show_result=0", "--test_summary=none",
