@@ -31,6 +31,10 @@ struct TokenTuning {
   std::uint32_t spin_rounds;
   // relax() calls between attempts: from 1, doubled up to this.
   std::uint32_t max_pause;
+  // Failed attempts after which a waiter becomes impatient: it looks at every
+  // relax(), and newcomers let it pass for as many relax() calls.
+  std::uint32_t impatient_after;
+  std::uint32_t let_pass;
   // Counted shared acquisitions without an exclusive one between them, until
   // readers stop writing to the token; 0 for never. A revocation costs
   // heavy_fence() and a look at every lane: a good number is what that costs,

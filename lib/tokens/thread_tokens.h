@@ -103,6 +103,7 @@ class ThreadTokens : public TokenStack<P> {
   // The long way.
   ODO_NOINLINE void wait(Token<P>& token, Where where, Want want) {
     auto& ref = this->push_pending(token, where, want);
+    if (!this->holds(token)) this->let_impatient_pass(token);
     if (this->try_take(ref)) return;
     this->refuse_upgrade(ref);
     this->begin_wait(ref);

@@ -21,7 +21,9 @@
 //       were in lanes. Whoever takes the word next looks at the lanes again.
 //       kBiased is not set while kDraining is;
 //   T5. requests_ counts the exclusive waiters whose next attempt hinges on
-//       this token; a stack counts in at most one token at a time.
+//       this token; a stack counts in at most one token at a time. kImpatient
+//       in it is advice alone: set by a waiter that spins, cleared by whoever
+//       let it pass.
 // Origin: DragonFly's sys/kern/lwkt_token.c and sys/sys/thread.h for what
 //   tokens mean. There the word counts and a second field names the holder;
 //   here one word does both, so that a release is a store. Reader bias: Dice
@@ -84,6 +86,9 @@ class ODO_CAPABILITY("token") Token {
   static constexpr std::uint64_t kReader = std::uint64_t{1} << 32;
   static constexpr std::uint64_t kReaderMask = ~(kReader - 1);
 
+  // requests_: bit 31 says that a spinning waiter has waited long.
+  static constexpr std::uint32_t kImpatient = std::uint32_t{1} << 31;
+
   // park_: bit 0 says that somebody may be parked, the rest counts wake-ups.
   static constexpr std::uint32_t kParked = 1;
 
@@ -93,6 +98,12 @@ class ODO_CAPABILITY("token") Token {
   // Held, as far as this word alone can tell.
   [[nodiscard]] static constexpr bool is_taken(std::uint64_t state) {
     return (state & (kExclusive | kReaderMask)) != 0;
+  }
+  [[nodiscard]] bool has_request() const {
+    return (requests_.load(std::memory_order_relaxed) & ~kImpatient) != 0;
+  }
+  [[nodiscard]] bool has_impatient() const {
+    return (requests_.load(std::memory_order_relaxed) & kImpatient) != 0;
   }
   // The word with one more counted reader.
   [[nodiscard]] static constexpr std::uint64_t with_reader(

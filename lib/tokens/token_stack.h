@@ -154,8 +154,7 @@ class alignas(64) TokenStack {
     const std::uint64_t seen = token.state_.load(std::memory_order_relaxed);
     if (ref.want == Want::kShared) {
       return (seen & Token<P>::kExclusive) == 0 &&
-             (ref.waited ||
-              token.requests_.load(std::memory_order_relaxed) == 0);
+             (ref.waited || !token.has_request());
     }
     if (Token<P>::is_taken(seen)) return false;
     return (seen & Token<P>::kDraining) == 0 || lanes_clear(token);
@@ -209,7 +208,7 @@ class alignas(64) TokenStack {
     std::uint64_t seen = token.state_.load(std::memory_order_relaxed);
     // Success acquires what the last holders released (pairs E, R). Finding our
     // own name is no news from another thread: relaxed.
-    if (Token<P>::is_free(seen)) [[likely]] {
+    if (Token<P>::is_free(seen) && !token.has_impatient()) [[likely]] {
       if (token.state_.compare_exchange_strong(
               seen, me(), std::memory_order_acquire, std::memory_order_relaxed))
           [[likely]] {
@@ -225,7 +224,7 @@ class alignas(64) TokenStack {
     check_room(token, where);
     const std::uint64_t seen = token.state_.load(std::memory_order_relaxed);
     if ((seen & Token<P>::kBiased) == 0) return false;
-    // Somebody waits to write: relaxed, as in gives_way(), which decides.
+    // Somebody waits: relaxed, as in gives_way(), which decides.
     if (token.requests_.load(std::memory_order_relaxed) != 0) return false;
     if (!mark_lane(*top_, token)) return false;
     push(token, where, Want::kShared, Have::kLane);
@@ -258,11 +257,52 @@ class alignas(64) TokenStack {
     constexpr TokenTuning kTuning = P::kTokenTuning;
     std::uint32_t pause = 1;
     for (std::uint32_t round = 0; round < kTuning.spin_rounds; ++round) {
-      for (std::uint32_t i = 0; i < pause; ++i) platform_.relax();
-      if (try_take(ref)) return true;
+      const bool impatient = round >= kTuning.impatient_after;
+      if (impatient) ask_for_way(*ref.token);
+      for (std::uint32_t i = 0; i < pause; ++i) {
+        platform_.relax();
+        // What the others make room for is gone a moment later.
+        if (impatient && looks_free(ref)) break;
+      }
+      if (try_take(ref)) {
+        if (impatient) way_was_given(*ref.token);
+        return true;
+      }
       pause = pause * 2 > kTuning.max_pause ? kTuning.max_pause : pause * 2;
     }
+    // No way is needed while we sleep.
+    way_was_given(*ref.token);
     return false;
+  }
+  [[nodiscard]] static bool looks_free(const Ref& ref) {
+    const std::uint64_t seen =
+        ref.token->state_.load(std::memory_order_relaxed);
+    return ref.want == Want::kExclusive ? !Token<P>::is_taken(seen)
+                                        : (seen & Token<P>::kExclusive) == 0;
+  }
+
+  // Who takes a token again and again has its cache line and would always be
+  // first; a newcomer waits for a moment when somebody has waited long.
+  // Bounded, and asked for anew by each round of a waiter that runs: one that
+  // has lost its CPU delays nobody twice. All of it is advice: relaxed.
+  void let_impatient_pass(Token<P>& token) {
+    if (!token.has_impatient()) return;
+    for (std::uint32_t i = 0; i < P::kTokenTuning.let_pass; ++i) {
+      const std::uint64_t seen = token.state_.load(std::memory_order_relaxed);
+      if (Token<P>::is_taken(seen) || !token.has_impatient()) return;
+      platform_.relax();
+    }
+    way_was_given(token);
+  }
+  void ask_for_way(Token<P>& token) {
+    if (token.has_impatient()) return;
+    (void)token.requests_.fetch_or(Token<P>::kImpatient,
+                                   std::memory_order_relaxed);
+  }
+  void way_was_given(Token<P>& token) {
+    if (!token.has_impatient()) return;
+    (void)token.requests_.fetch_and(~Token<P>::kImpatient,
+                                    std::memory_order_relaxed);
   }
 
   // An older reference of ours holds it shared: waiting would never end.
@@ -414,10 +454,7 @@ class alignas(64) TokenStack {
   // A reader lets exclusive waiters pass, unless it has let one pass already or
   // reads the token anyway.
   [[nodiscard]] bool gives_way(const Ref& ref) const {
-    if (ref.waited ||
-        ref.token->requests_.load(std::memory_order_relaxed) == 0) {
-      return false;
-    }
+    if (ref.waited || !ref.token->has_request()) return false;
     for (const Ref& older : refs()) {
       if (&older != &ref && older.token == ref.token &&
           older.have != Have::kNothing) {

@@ -37,7 +37,11 @@ static_assert(sizeof(TokenRef<Ground>) == 32);
 
 // A ground with nothing but what TokenPlatform lists.
 struct Archetype : platform::ArchetypeAtomics, platform::ArchetypeRelax {
-  static constexpr TokenTuning kTokenTuning = {1, 1, 1};
+  static constexpr TokenTuning kTokenTuning = {.spin_rounds = 1,
+                                               .max_pause = 1,
+                                               .impatient_after = 0,
+                                               .let_pass = 1,
+                                               .bias_after_reads = 1};
   struct Counter {
     void add_one() {}
     [[nodiscard]] std::uint32_t read() const { return 0; }

@@ -71,8 +71,11 @@ class SimParking {
 template <std::uint32_t Bias, std::uint32_t Spins = 0>
 class SimGround : public sim::SimPlatform {
  public:
-  static constexpr TokenTuning kTokenTuning = {
-      .spin_rounds = Spins, .max_pause = 1, .bias_after_reads = Bias};
+  static constexpr TokenTuning kTokenTuning = {.spin_rounds = Spins,
+                                               .max_pause = 1,
+                                               .impatient_after = 0,
+                                               .let_pass = Spins,
+                                               .bias_after_reads = Bias};
 
   // Nothing depends on a statistic, so to count is no step of the machine.
   class Counter {

@@ -151,6 +151,37 @@ inline void a_trier_passes_on_what_it_learnt(Engine& m) {
   m.run();
 }
 
+// The same once the token is draining already: this trier makes no fence that
+// would carry what it learnt.
+inline void a_second_trier_passes_on_what_it_learnt(Engine& m) {
+  World<1> w(3, 3);
+  SimInt data(0);
+  w.self(2).acquire_shared(w.a);
+  w.self(2).release(w.a);
+  w.self(2).acquire_shared(w.a);  // in the lane
+  ODO_CHECK(!w.self(1).try_acquire(w.a));
+  m.spawn(0, "counted", [&] {
+    auto& self = w.self(0);
+    if (self.try_acquire_shared(w.a)) {
+      (void)data.get();
+      self.release(w.a);
+    }
+  });
+  m.spawn(1, "trier", [&] {
+    auto& self = w.self(1);
+    if (self.try_acquire(w.a)) self.release(w.a);
+  });
+  m.spawn(2, "in lane", [&] {
+    auto& self = w.self(2);
+    self.release(w.a);
+    if (self.try_acquire(w.a)) {
+      add_one(data);
+      self.release(w.a);
+    }
+  });
+  m.run();
+}
+
 // Who parked while a trier had the word for a moment is woken when it lets go,
 // though the reader in the lane has gone before and woke nobody.
 inline void a_trier_backs_off(Engine& m) {

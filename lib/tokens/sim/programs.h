@@ -61,6 +61,8 @@ inline std::vector<SimProgram> sim_programs() {
       {"draining is handed on", exhaustive(0), draining_is_handed_on},
       {"a trier passes on what it learnt", exhaustive(1),
        a_trier_passes_on_what_it_learnt},
+      {"a second trier passes on what it learnt", exhaustive(1),
+       a_second_trier_passes_on_what_it_learnt},
       {"a trier backs off", exhaustive(1), a_trier_backs_off},
       {"a slot is used again", exhaustive(2), a_slot_is_used_again},
       {"a mark is taken back", exhaustive(1), a_mark_is_taken_back},
