@@ -9,6 +9,8 @@
 // are used.
 #include <absl/synchronization/mutex.h>
 #include <benchmark/benchmark.h>
+#include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -128,6 +130,24 @@ void shared(benchmark::State& state) {
 
 // --- two threads
 
+// Keeps the calling thread on the n-th CPU that the program may use: two
+// threads that share one CPU race nobody.
+void stay_on_cpu(unsigned n) {
+  static const cpu_set_t allowed = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    (void)sched_getaffinity(0, sizeof set, &set);
+    return set;
+  }();
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || n-- != 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+  }
+}
+
 // Lets `threads` threads loop over `body` for a while; items are loops of all
 // threads. The counter `share` is the part of the busiest one.
 template <class Body>
@@ -145,6 +165,7 @@ void race(benchmark::State& state, unsigned threads, Body body) {
     std::array<std::thread, 2> runners;
     for (unsigned t = 0; t < threads; ++t) {
       runners[t] = std::thread([&, t] {
+        stay_on_cpu(t);
         ready.fetch_add(1, std::memory_order_relaxed);
         while (!go.load(std::memory_order_relaxed)) {
           std::this_thread::yield();

@@ -49,12 +49,13 @@ def filter_for(names: list[str]) -> str:
 
 def run_case(binary: Path, names: list[str], effort: Effort) -> list[Sample]:
     """The repetitions of one case's contenders, from every launch."""
-    threads = max(parse_name(name).threads for name in names)
+    one_cpu = all(parse_name(name).threads == 1 and not _is_wall(name)
+                  for name in names)
     samples: list[Sample] = []
     for _ in range(effort.launches):
         with tempfile.TemporaryDirectory(prefix="odo-bench-") as folder:
             report = Path(folder, "report.json")
-            with _pinned(threads == 1):
+            with _pinned(one_cpu):
                 _run([
                     str(binary),
                     f"--benchmark_filter={filter_for(names)}",
@@ -85,6 +86,11 @@ def parse_report(text: str) -> list[Sample]:
     return samples
 
 
+def _is_wall(name: str) -> bool:
+    """Does it measure wall-clock time? Then it has threads of its own."""
+    return "/real_time" in name or "/manual_time" in name
+
+
 def _sample(name: str, entry: dict) -> Sample:
     """A rate if the benchmark states one, else the time of an iteration."""
     parsed = parse_name(name)
@@ -92,8 +98,7 @@ def _sample(name: str, entry: dict) -> Sample:
                           ("items_per_second", "items/s")):
         if counter in entry:
             return Sample(parsed, float(entry[counter]), unit, Better.HIGHER)
-    wall = "/real_time" in name or "/manual_time" in name
-    time = entry["real_time"] if wall else entry["cpu_time"]
+    time = entry["real_time"] if _is_wall(name) else entry["cpu_time"]
     return Sample(parsed, float(time) * _NS[entry["time_unit"]], "ns",
                   Better.LOWER)
 

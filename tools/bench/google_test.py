@@ -123,6 +123,12 @@ class RunTest(unittest.TestCase):
         self.assertEqual({sample.value for sample in samples}, {1.0})
         self.assertEqual(os.sched_getaffinity(0), before)
 
+    def test_threads_of_its_own_get_every_cpu(self) -> None:
+        samples = google.run_case(self.binary, ["a/b/ours/manual_time"],
+                                  google.QUICK)
+        self.assertEqual({sample.value for sample in samples},
+                         {float(len(os.sched_getaffinity(0)))})
+
     def test_more_threads_get_every_cpu(self) -> None:
         samples = google.run_case(self.binary, ["a/b/ours/threads:2"],
                                   google.QUICK)
