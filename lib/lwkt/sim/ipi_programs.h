@@ -180,7 +180,9 @@ inline void nested_drain(Engine& m) {
     order.push_back(2);
     inner.set(1);
   };
-  const auto make = [](const IpiCall& call) { call.function(call.argument, nullptr); };
+  const auto make = [](const IpiCall& call) {
+    call.function(call.argument, nullptr);
+  };
   std::function<void()> first = [&] {
     while (queue.drain(2, make) == 0) Engine::current().relax();
     order.push_back(1);

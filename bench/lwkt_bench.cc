@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Threads beside what a C++ program would use otherwise: Boost.Context's raw
+// switch, Boost.Fiber, ucontext, C++20 coroutines, std::thread.
+//
+// Ours run on a machine of host threads; each case makes its machine and its
+// threads outside the timed loop, which is the body of one of them.
+#include <benchmark/benchmark.h>
+#include <pthread.h>
+#include <ucontext.h>
+
+#include <array>
+#include <boost/context/detail/fcontext.hpp>
+#include <boost/fiber/all.hpp>
+#include <condition_variable>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "lib/lwkt/host/system.h"
+#include "lib/lwkt/sleep.h"
+
+namespace odo::lwkt {
+namespace {
+
+template <class Body>
+HostThread& start(HostThread& self, Body& body,
+                  const ThreadOptions& options = {}) {
+  auto made = self.cpu().create(
+      [](HostThread& thread, void* argument) {
+        (*static_cast<Body*>(argument))(thread);
+      },
+      &body, options);
+  ODO_CHECK(made.has_value());
+  self.cpu().start(**made);
+  return **made;
+}
+
+// --- switch: an item is one switch, so a round trip counts two
+
+void switch_ours(benchmark::State& state) {
+  run(1, [&](HostThread& self) {
+    bool stop = false;
+    auto other = [&](HostThread& thread) {
+      while (!stop) thread.yield();
+    };
+    HostThread& thread = start(self, other);
+    for (auto _ : state) {
+      self.yield();
+      benchmark::ClobberMemory();
+    }
+    stop = true;
+    self.join(thread);
+  });
+  state.SetItemsProcessed(2 * state.iterations());
+}
+
+void switch_fcontext(benchmark::State& state) {
+  namespace ctx = boost::context::detail;
+  std::vector<std::byte> stack(64 * 1024);
+  ctx::fcontext_t other = ctx::make_fcontext(
+      stack.data() + stack.size(), stack.size(), [](ctx::transfer_t from) {
+        while (true) from = ctx::jump_fcontext(from.fctx, nullptr);
+      });
+  for (auto _ : state) {
+    other = ctx::jump_fcontext(other, nullptr).fctx;
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(2 * state.iterations());
+}
+
+void switch_fiber(benchmark::State& state) {
+  bool stop = false;
+  boost::fibers::fiber other([&] {
+    while (!stop) boost::this_fiber::yield();
+  });
+  for (auto _ : state) {
+    boost::this_fiber::yield();
+    benchmark::ClobberMemory();
+  }
+  stop = true;
+  other.join();
+  state.SetItemsProcessed(2 * state.iterations());
+}
+
+void switch_ucontext(benchmark::State& state) {
+  struct Pair {
+    ucontext_t main;
+    ucontext_t other;
+  };
+  static Pair pair;
+  std::vector<std::byte> stack(64 * 1024);
+  getcontext(&pair.other);
+  pair.other.uc_stack.ss_sp = stack.data();
+  pair.other.uc_stack.ss_size = stack.size();
+  pair.other.uc_link = nullptr;
+  makecontext(
+      &pair.other,
+      [] {
+        while (true) swapcontext(&pair.other, &pair.main);
+      },
+      0);
+  for (auto _ : state) {
+    swapcontext(&pair.main, &pair.other);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(2 * state.iterations());
+}
+
+// A stackless coroutine, resumed through its handle as a scheduler would.
+struct Generator {
+  struct promise_type {
+    Generator get_return_object() {
+      return {std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+Generator suspend_for_ever() {
+  while (true) co_await std::suspend_always{};
+}
+
+void switch_coroutine(benchmark::State& state) {
+  const Generator other = suspend_for_ever();
+  std::coroutine_handle<> handle = other.handle;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(handle);
+    handle.resume();
+    benchmark::ClobberMemory();
+  }
+  other.handle.destroy();
+  state.SetItemsProcessed(2 * state.iterations());
+}
+
+// --- a thread's life: made, run, ended, joined
+
+void life_ours(benchmark::State& state) {
+  run(1, [&](HostThread& self) {
+    auto body = [](HostThread& /*thread*/) { benchmark::ClobberMemory(); };
+    for (auto _ : state) self.join(start(self, body));
+  });
+}
+
+void life_fiber(benchmark::State& state) {
+  for (auto _ : state) {
+    boost::fibers::fiber([] { benchmark::ClobberMemory(); }).join();
+  }
+}
+
+// Fibers whose stacks are kept and handed out again, as ours are.
+void life_fiber_pooled(benchmark::State& state) {
+  boost::fibers::pooled_fixedsize_stack stacks;
+  for (auto _ : state) {
+    boost::fibers::fiber(std::allocator_arg, stacks, [] {
+      benchmark::ClobberMemory();
+    }).join();
+  }
+}
+
+void life_thread(benchmark::State& state) {
+  for (auto _ : state) std::thread([] { benchmark::ClobberMemory(); }).join();
+}
+
+// --- sleep and wake-up between two threads of one CPU: an item is a round trip
+
+void wake_ours(benchmark::State& state) {
+  run(1, [&](HostThread& self) {
+    using Sleep = Sleepers<HostGround>;
+    bool stop = false;
+    int ping = 0;
+    int pong = 0;
+    auto other = [&](HostThread& thread) {
+      while (!stop) {
+        Sleep::sleep(thread, &ping);
+        Sleep::wakeup(thread, &pong);
+      }
+    };
+    HostThread& thread = start(self, other);
+    self.yield();
+    for (auto _ : state) {
+      Sleep::interlock(self, &pong);
+      Sleep::wakeup(self, &ping);
+      Sleep::sleep(self, &pong);
+    }
+    stop = true;
+    Sleep::wakeup(self, &ping);
+    self.join(thread);
+  });
+  state.SetItemsProcessed(state.iterations());
+}
+
+void wake_fiber(benchmark::State& state) {
+  boost::fibers::mutex mutex;
+  boost::fibers::condition_variable changed;
+  bool mine = true;
+  bool stop = false;
+  boost::fibers::fiber other([&] {
+    std::unique_lock lock(mutex);
+    while (!stop) {
+      changed.wait(lock, [&] { return !mine; });
+      mine = true;
+      changed.notify_one();
+    }
+  });
+  {
+    std::unique_lock lock(mutex);
+    for (auto _ : state) {
+      mine = false;
+      changed.notify_one();
+      changed.wait(lock, [&] { return mine; });
+    }
+    stop = true;
+    mine = false;
+    changed.notify_one();
+  }
+  other.join();
+  state.SetItemsProcessed(state.iterations());
+}
+
+// --- 100,000 threads alive at once: made, parked, woken, joined; an item is
+// one
+
+constexpr std::size_t kMany = 100'000;
+
+void many_ours(benchmark::State& state) {
+  run(1, [&](HostThread& self) {
+    using Sleep = Sleepers<HostGround>;
+    int address = 0;
+    auto body = [&](HostThread& thread) { Sleep::sleep(thread, &address); };
+    std::vector<HostThread*> threads;
+    for (auto _ : state) {
+      for (std::size_t i = 0; i < kMany; ++i) {
+        threads.push_back(&start(self, body, {.stack_bytes = 4096}));
+      }
+      self.yield();
+      Sleep::wakeup(self, &address);
+      for (HostThread* thread : threads) self.join(*thread);
+      threads.clear();
+    }
+  });
+  state.SetItemsProcessed(state.iterations() * std::int64_t{kMany});
+}
+
+void many_fibers(benchmark::State& state) {
+  boost::fibers::pooled_fixedsize_stack stacks(8192);
+  boost::fibers::mutex mutex;
+  boost::fibers::condition_variable changed;
+  std::vector<boost::fibers::fiber> fibers;
+  for (auto _ : state) {
+    bool go = false;
+    for (std::size_t i = 0; i < kMany; ++i) {
+      fibers.emplace_back(std::allocator_arg, stacks, [&] {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return go; });
+      });
+    }
+    boost::this_fiber::yield();
+    {
+      const std::unique_lock lock(mutex);
+      go = true;
+    }
+    changed.notify_all();
+    for (auto& fiber : fibers) fiber.join();
+    fibers.clear();
+  }
+  state.SetItemsProcessed(state.iterations() * std::int64_t{kMany});
+}
+
+void add_all() {
+  const struct {
+    const char* name;
+    void (*body)(benchmark::State&);
+  } cases[] = {
+      {"lwkt/switch/ours", switch_ours},
+      {"lwkt/switch/fcontext", switch_fcontext},
+      {"lwkt/switch-fiber/ours", switch_ours},
+      {"lwkt/switch-fiber/boost-fiber", switch_fiber},
+      {"lwkt/switch-fiber/ucontext", switch_ucontext},
+      {"lwkt/switch-stackless/ours", switch_ours},
+      {"lwkt/switch-stackless/coroutine", switch_coroutine},
+      {"lwkt/life/ours", life_ours},
+      {"lwkt/life/boost-fiber", life_fiber},
+      {"lwkt/life/boost-fiber-pooled", life_fiber_pooled},
+      {"lwkt/life/std-thread", life_thread},
+      {"lwkt/wake/ours", wake_ours},
+      {"lwkt/wake/boost-fiber", wake_fiber},
+      {"lwkt/park-100k/ours", many_ours},
+      {"lwkt/park-100k/boost-fiber", many_fibers},
+  };
+  for (const auto& one : cases) {
+    benchmark::RegisterBenchmark(one.name, one.body);
+  }
+}
+
+}  // namespace
+}  // namespace odo::lwkt
+
+int main(int argc, char** argv) {
+  odo::lwkt::add_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
