@@ -21,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/fixed_iterations.h"
 #include "lib/lwkt/host/system.h"
 #include "lib/lwkt/sleep.h"
 
@@ -297,7 +298,7 @@ void add_all() {
       {"lwkt/park-100k/boost-fiber", many_fibers},
   };
   for (const auto& one : cases) {
-    benchmark::RegisterBenchmark(one.name, one.body);
+    bench::fix_iterations(benchmark::RegisterBenchmark(one.name, one.body));
   }
 }
 

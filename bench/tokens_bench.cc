@@ -25,6 +25,7 @@
 #include <string>
 #include <thread>
 
+#include "bench/fixed_iterations.h"
 #include "lib/platform/host/host_platform.h"
 #include "lib/platform/spinlock.h"
 #include "lib/tokens/host/thread_token.h"
@@ -91,7 +92,7 @@ struct alignas(128) Alone {
 
 template <class Body>
 void add(const char* name, Body body) {
-  benchmark::RegisterBenchmark(name, body);
+  bench::fix_iterations(benchmark::RegisterBenchmark(name, body));
 }
 
 // --- one thread

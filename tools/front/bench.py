@@ -23,7 +23,8 @@ def main(argv: list[str]) -> int:
     programs = [folder + "/" + label.removeprefix("//").replace(":", "/")
                 for label in labels]
     return run.main(["--binaries", *programs, "--programs",
-                     "bench/boot_instructions/boot_instructions.py", *argv])
+                     "bench/boot_instructions/boot_instructions.py",
+                     "bench/instructions/instructions.py", *argv])
 
 
 if __name__ == "__main__":

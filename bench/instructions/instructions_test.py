@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The script's parts, with a benchmark and a valgrind that are made up."""
+
+import contextlib
+import io
+import json
+import os
+import stat
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from bench.instructions import instructions
+from tools.bench.model import BenchError
+
+_BENCH = """#!/bin/sh
+echo tokens/exclusive/ours
+echo tokens/exclusive/std-mutex
+echo tokens/readers-2/ours/manual_time
+"""
+# 1,000 for the program itself, and 30 an iteration.
+_VALGRIND = """#!/bin/sh
+for word; do case $word in
+  --callgrind-out-file=*) out=${word#*=} ;;
+esac; done
+echo "events: Ir" >"$out"
+echo "summary: $((1000 + 30 * ODO_BENCH_ITERATIONS))" >>"$out"
+"""
+
+
+class InstructionsTest(unittest.TestCase):
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for name, text in (("tokens_bench", _BENCH), ("lwkt_bench",
+                           "#!/bin/sh\n"), ("valgrind", _VALGRIND)):
+            path = self.folder / name
+            path.write_text(text)
+            path.chmod(stat.S_IRWXU)
+        path = f"{self.folder}:{os.environ['PATH']}"
+        self.enterContext(mock.patch.dict(os.environ, {"PATH": path}))
+
+    def output(self, *words: str) -> str:
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text):
+            status = instructions.main(["--folder", str(self.folder), *words])
+        self.assertEqual(status, 0)
+        return text.getvalue()
+
+    def test_lists_what_it_counts_and_no_more(self) -> None:
+        self.assertEqual(self.output("--list").split(), [
+            "tokens/exclusive-instructions/ours",
+            "tokens/exclusive-instructions/std-mutex"])
+
+    def test_counts_what_an_iteration_takes(self) -> None:
+        for line in self.output("--records").splitlines():
+            record = json.loads(line)
+            self.assertEqual(record["value"], 30.0)
+            self.assertEqual(record["better"], "lower")
+
+    def test_a_program_that_is_not_built_is_named(self) -> None:
+        (self.folder / "tokens_bench").unlink()
+        with self.assertRaisesRegex(BenchError, "tokens_bench is not built"):
+            instructions.counted(self.folder)
+
+    def test_output_without_a_total_is_an_error(self) -> None:
+        with self.assertRaisesRegex(BenchError, "no total"):
+            instructions.total("events: Ir\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
