@@ -30,7 +30,7 @@ class HostGround : public platform::HostPlatform {
   static constexpr TokenTuning kTokenTuning = {
       .spin_rounds = 24,
       .max_pause = 64,
-      .impatient_after = 7,
+      .impatient_after = 9,
       .let_pass = 64,
       .bias_after_reads = 256,
   };
