@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include <array>
+#include <atomic>
 #include <boost/context/detail/fcontext.hpp>
 #include <boost/fiber/all.hpp>
 #include <condition_variable>
@@ -16,14 +17,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "bench/fixed_iterations.h"
 #include "lib/lwkt/host/system.h"
+#include "lib/lwkt/port.h"
 #include "lib/lwkt/sleep.h"
+#include "lib/lwkt/thread_port.h"
 
 namespace odo::lwkt {
 namespace {
@@ -227,6 +232,116 @@ void wake_fiber(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
+// --- messages: an item is a question with its answer
+
+// Handled in place: what a virtual call costs, and the message's bookkeeping.
+void in_place_ours(benchmark::State& state) {
+  run(1, [&](HostThread& self) {
+    NullPort<HostGround> nobody;
+    HandlerPort<HostGround> port(
+        "handler",
+        [](HostThread&, Message<HostGround>&, void* argument) {
+          return ++*static_cast<Answer*>(argument) & 0xff;
+        },
+        [] {
+          static Answer count = 0;
+          return &count;
+        }());
+    Message<HostGround> message(nobody);
+    Port<HostGround>* target = &port;
+    for (auto _ : state) {
+      benchmark::DoNotOptimize(target);
+      benchmark::DoNotOptimize(Port<HostGround>::send(self, *target, message));
+    }
+  });
+}
+
+void in_place_function(benchmark::State& state) {
+  Answer count = 0;
+  std::function<Answer()> handler = [&] { return ++count & 0xff; };
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(handler);
+    benchmark::DoNotOptimize(handler());
+  }
+}
+
+// Queued, to another thread; on CPU `Server`, the asker being on CPU 0.
+template <unsigned Server>
+void queued_ours(benchmark::State& state) {
+  run(Server + 1, [&](HostThread& self) {
+    std::atomic<Port<HostGround>*> port{nullptr};
+    auto server = [&](HostThread& thread) {
+      thread.set_cpu(Server);
+      ThreadPort<HostGround> own(thread, "server");
+      port = &own;
+      while (true) {
+        Message<HostGround>& message = own.wait(thread);
+        const bool last = message.urgency() == Urgency::kHigh;
+        Port<HostGround>::reply(thread, message, 0);
+        if (last) return;
+      }
+    };
+    HostThread& thread = start(self, server);
+    while (port == nullptr) self.yield();
+    ThreadPort<HostGround> replies(self, "replies");
+    Message<HostGround> message(replies);
+    for (auto _ : state) {
+      benchmark::DoNotOptimize(Port<HostGround>::call(self, *port, message));
+    }
+    Message<HostGround> last(replies, Urgency::kHigh);
+    Port<HostGround>::call(self, *port, last);
+    self.join(thread);
+  });
+}
+
+void queued_fiber(benchmark::State& state) {
+  boost::fibers::buffered_channel<int> questions(2);
+  boost::fibers::buffered_channel<int> answers(2);
+  boost::fibers::fiber server([&] {
+    int question = 0;
+    while (questions.pop(question) ==
+           boost::fibers::channel_op_status::success) {
+      answers.push(question);
+    }
+  });
+  for (auto _ : state) {
+    questions.push(1);
+    int answer = 0;
+    answers.pop(answer);
+    benchmark::DoNotOptimize(answer);
+  }
+  questions.close();
+  server.join();
+}
+
+// Between two host threads, as C++ has it.
+void queued_condvar(benchmark::State& state) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool mine = true;
+  bool stop = false;
+  std::thread server([&] {
+    std::unique_lock lock(mutex);
+    while (!stop) {
+      changed.wait(lock, [&] { return !mine; });
+      mine = true;
+      changed.notify_one();
+    }
+  });
+  {
+    std::unique_lock lock(mutex);
+    for (auto _ : state) {
+      mine = false;
+      changed.notify_one();
+      changed.wait(lock, [&] { return mine; });
+    }
+    stop = true;
+    mine = false;
+    changed.notify_one();
+  }
+  server.join();
+}
+
 // --- 100,000 threads alive at once: made, parked, woken, joined; an item is
 // one
 
@@ -294,9 +409,22 @@ void add_all() {
       {"lwkt/life/std-thread", life_thread},
       {"lwkt/wake/ours", wake_ours},
       {"lwkt/wake/boost-fiber", wake_fiber},
+      {"lwkt/message-in-place/ours", in_place_ours},
+      {"lwkt/message-in-place/std-function", in_place_function},
+      {"lwkt/message-queued/ours", queued_ours<0>},
+      {"lwkt/message-queued/boost-fiber-channel", queued_fiber},
       {"lwkt/park-100k/ours", many_ours},
       {"lwkt/park-100k/boost-fiber", many_fibers},
   };
+  // Two CPUs, so by the clock on the wall.
+  const std::pair<const char*, void (*)(benchmark::State&)> across[] = {
+      {"lwkt/message-cross-cpu/ours", queued_ours<1>},
+      {"lwkt/message-cross-cpu/std-condvar", queued_condvar},
+  };
+  for (const auto& [name, body] : across) {
+    bench::fix_iterations(benchmark::RegisterBenchmark(name, body))
+        ->UseRealTime();
+  }
   for (const auto& one : cases) {
     bench::fix_iterations(benchmark::RegisterBenchmark(one.name, one.body));
   }

@@ -62,6 +62,7 @@ class alignas(64) Cpu {
   using ThreadT = Thread<P>;
   // Less than this is no stack.
   static constexpr std::size_t kMinStackBytes = 1024;
+  static constexpr std::size_t kLineBytes = 64;
 
   Cpu(System<P>& system, unsigned index, P ground);
   Cpu(const Cpu&) = delete;
@@ -100,6 +101,11 @@ class alignas(64) Cpu {
   // runs at once, if it outranks the current one and that is in no critical
   // section. In a critical section, when it ends.
   void wake(ThreadT& thread);
+  // The same where the current thread is in a critical section anyway.
+  ODO_ALWAYS_INLINE void wake_in_critical(ThreadT& thread) {
+    ODO_CHECK(thread.place_ == Place::kAsleep);
+    make_runnable(thread);
+  }
   // From any CPU, `self` being the calling thread: asks the thread's CPU to do
   // that. Whoever sleeps must be sure to sleep until then.
   static void wake_from(ThreadT& self, ThreadT& thread);
@@ -145,7 +151,8 @@ class alignas(64) Cpu {
   ThreadT* pick();
   // `self`, whose place is set, stops here until somebody makes it runnable and
   // the CPU comes back to it.
-  void switch_away(ThreadT& self);
+  ODO_ALWAYS_INLINE void switch_away(ThreadT& self);
+  ODO_NOINLINE ThreadT& who_is_next(ThreadT& self);
   enum class Ends : std::uint8_t { kNo, kYes };
   template <Ends How>
   ODO_ALWAYS_INLINE void resume(ThreadT& self, ThreadT& next) {
@@ -223,6 +230,7 @@ class alignas(64) Cpu {
   Threads cached_;
   std::uint32_t cached_count_ = 0;
   std::size_t cached_bytes_ = 0;
+  std::size_t made_ = 0;
   std::array<List<ThreadT, &ThreadT::sleep_hook_>, System<P>::kSleepBuckets>
       sleeping_;
   // Every thread that was made here and lives, for debuggers.

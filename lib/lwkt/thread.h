@@ -138,7 +138,8 @@ class Thread {
 
   // Sleeps, whatever `who` it is that will wake it by Cpu::wake(). In a
   // critical section of depth one, from before `who` could know of the sleeper.
-  void sleep_in_critical(Where where = Where::current()) ODO_MAY_BLOCK;
+  ODO_ALWAYS_INLINE void sleep_in_critical(Where where = Where::current())
+      ODO_MAY_BLOCK;
 
  private:
   friend class Cpu<P>;

@@ -130,8 +130,8 @@ void Thread<P>::set_priority(Priority priority) {
 }
 
 template <LwktPlatform P>
-void Thread<P>::sleep_in_critical(Where where) {
-  if (critical_ != 1 || this == &cpu().idle_) {
+ODO_ALWAYS_INLINE void Thread<P>::sleep_in_critical(Where where) {
+  if (critical_ != 1 || this == &cpu().idle_) [[unlikely]] {
     cpu().fault(Misuse::kBlockedInCritical, *this, nullptr, where);
   }
   place_ = Place::kAsleep;

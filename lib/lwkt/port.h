@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A port: where messages are sent, and where replies come back.
+//
+//   Answer answer = Port<P>::send(self, port, message);
+//   if (answer == kAsync) answer = reply_port.wait_for(self, message);
+//
+// A send is a call of the port's put function. If that can answer at once it
+// does: nothing is queued and no thread switches. Otherwise the message belongs
+// to the port until a receiver takes it, and its answer comes back as a reply.
+// The kinds of port differ in who may receive, and in what guards the queue:
+//
+//   ThreadPort      one thread; its CPU alone touches the queue   thread_port.h
+//   SpinPort        any thread; a spinlock                        locked_port.h
+//   TokenPort       any thread; a token                           locked_port.h
+//   SerializerPort  any thread; a serializer                      locked_port.h
+//   HandlerPort     answers in place, by a function               below
+//   NullPort        answers 0 in place; forgets replies           below
+//   PanicPort       takes nothing                                 below
+//
+// Contexts: send, reply, forward: threads, critical sections and, but for
+//   token and serializer ports, interrupts. Waiting: threads only.
+// Failure: breaches of ownership are faults; see message.h.
+// Complexity: O(1); abort and take_back: the length of the queue.
+// Origin: DragonFly's sys/kern/lwkt_msgport.c. There a message carries DONE,
+//   REPLY and QUEUED flags; here one state says which of them may be.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/base/annotations.h"
+#include "lib/base/list.h"
+#include "lib/lwkt/message.h"
+
+namespace odo::lwkt {
+
+template <LwktPlatform P>
+class Port {
+ public:
+  using MessageT = Message<P>;
+  using ThreadT = Thread<P>;
+
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  [[nodiscard]] const char* name() const { return name_; }
+
+  // --- the sender ------------------------------------------------------------
+  // The answer, if it could be had at once: then the message is the sender's
+  // again already. Else kAsync, and a reply will come.
+  ODO_ALWAYS_INLINE static Answer send(ThreadT& self, Port& port,
+                                       MessageT& message,
+                                       Where where = Where::current()) {
+    if (message.state_ != MessageState::kIdle) [[unlikely]] {
+      fault(self, Misuse::kSentTwice, port, message, where);
+    }
+    message.state_ = MessageState::kSent;
+    message.waited_for_ = false;
+    return put(self, port, message, where);
+  }
+  // Sends and waits; the answer. The reply port is one on which `self` may
+  // wait.
+  ODO_ALWAYS_INLINE static Answer call(
+      ThreadT& self, Port& port, MessageT& message,
+      Where where = Where::current()) ODO_MAY_BLOCK {
+    if (message.state_ != MessageState::kIdle) [[unlikely]] {
+      fault(self, Misuse::kSentTwice, port, message, where);
+    }
+    message.state_ = MessageState::kSent;
+    message.waited_for_ = true;
+    const Answer answer = put(self, port, message, where);
+    if (answer != kAsync) return answer;
+    return message.reply_port_->wait_for(self, message, where);
+  }
+  // Asks for a message back that has been sent and not replied to. If no
+  // receiver has it yet, it is replied to with kAborted; else the receiver may
+  // see abort_wanted().
+  static void abort(ThreadT& self, MessageT& message) {
+    message.abort_wanted_.store(true, std::memory_order_relaxed);
+    if (is_taken_back(self, message)) {
+      message.state_ = MessageState::kTaken;
+      reply(self, message, kAborted);
+    }
+  }
+  // The same without a reply: true if the message is the sender's again.
+  [[nodiscard]] static bool take_back(ThreadT& self, MessageT& message) {
+    if (!is_taken_back(self, message)) return false;
+    message.state_ = MessageState::kIdle;
+    return true;
+  }
+
+  // --- the receiver ----------------------------------------------------------
+  // The next message or reply, urgent ones first; null if there is none.
+  [[nodiscard]] MessageT* get(ThreadT& self, Where where = Where::current()) {
+    return ops_->get(self, *this, where);
+  }
+  // The same, but waits for one.
+  [[nodiscard]] MessageT& wait(ThreadT& self,
+                               Where where = Where::current()) ODO_MAY_BLOCK {
+    return *ops_->wait(self, *this, where);
+  }
+  // Waits for the reply of a message that was sent with this as its reply port,
+  // and returns its answer.
+  Answer wait_for(ThreadT& self, MessageT& message,
+                  Where where = Where::current()) ODO_MAY_BLOCK {
+    ops_->wait_for(self, *this, message, where);
+    return message.answer_;
+  }
+  // The message goes back to its sender. By who took it.
+  static void reply(ThreadT& self, MessageT& message, Answer answer,
+                    Where where = Where::current()) {
+    if (message.state_ != MessageState::kTaken) [[unlikely]] {
+      fault(self, Misuse::kNotOwned, *message.reply_port_, message, where);
+    }
+    message.answer_ = answer;
+    message.reply_port_->ops_->reply(self, *message.reply_port_, message);
+  }
+  // The message goes on to another port; if that answers in place, back to its
+  // sender with the answer. By who took it.
+  static void forward(ThreadT& self, Port& port, MessageT& message,
+                      Where where = Where::current()) {
+    if (message.state_ != MessageState::kTaken) [[unlikely]] {
+      fault(self, Misuse::kNotOwned, port, message, where);
+    }
+    message.state_ = MessageState::kSent;
+    message.sent_at_ = where;
+    message.target_.store(&port, std::memory_order_relaxed);
+    const Answer answer = port.ops_->put(self, port, message);
+    if (answer == kAsync) return;
+    message.answer_ = answer;
+    message.state_ = MessageState::kTaken;
+    message.reply_port_->ops_->reply(self, *message.reply_port_, message);
+  }
+
+ protected:
+  struct Ops {
+    // Answers in place, or takes the message and says kAsync.
+    Answer (*put)(ThreadT&, Port&, MessageT&);
+    // Takes a replied message.
+    void (*reply)(ThreadT&, Port&, MessageT&);
+    // Out of the queue, if it is there.
+    bool (*take_back)(ThreadT&, Port&, MessageT&);
+    MessageT* (*get)(ThreadT&, Port&, Where);
+    MessageT* (*wait)(ThreadT&, Port&, Where);
+    void (*wait_for)(ThreadT&, Port&, MessageT&, Where);
+  };
+  using Queue = List<MessageT, &MessageT::hook_>;
+
+  Port(const char* name, const Ops& ops) : ops_(&ops), name_(name) {}
+  ~Port() = default;
+
+  // For a port that has no queue.
+  static bool has_none(ThreadT& /*self*/, Port& /*port*/,
+                       MessageT& /*message*/) {
+    return false;
+  }
+  static MessageT* nothing(ThreadT& /*self*/, Port& /*port*/, Where /*where*/) {
+    return nullptr;
+  }
+  static MessageT* refuse_wait(ThreadT& self, Port& port, Where where) {
+    fault(self, Misuse::kNotReceiver, port, where);
+  }
+  static void refuse_wait_for(ThreadT& self, Port& port, MessageT& /*message*/,
+                              Where where) {
+    fault(self, Misuse::kNotReceiver, port, where);
+  }
+  // A reply that nobody waits for: the message is free again.
+  static void forget(ThreadT& /*self*/, Port& /*port*/, MessageT& message) {
+    message.replied_ = true;
+    message.state_ = MessageState::kIdle;
+  }
+
+  [[noreturn]] ODO_NOINLINE static void fault(ThreadT& self, Misuse what,
+                                              const Port& port, Where where,
+                                              Where there = Where()) {
+    self.cpu().ground().lwkt_fault(
+        LwktFault{what, self.name(), port.name_, where, there});
+    ODO_PANIC("a port was misused");
+  }
+  [[noreturn]] ODO_NOINLINE static void fault(ThreadT& self, Misuse what,
+                                              const Port& port,
+                                              const MessageT& message,
+                                              Where where) {
+    fault(self, what, port, where, message.sent_at_);
+  }
+
+ private:
+  ODO_ALWAYS_INLINE static Answer put(ThreadT& self, Port& port,
+                                      MessageT& message, Where where) {
+    message.sent_at_ = where;
+    message.target_.store(&port, std::memory_order_relaxed);
+    message.replied_ = false;
+    const Answer answer = port.ops_->put(self, port, message);
+    if (answer != kAsync) {
+      message.answer_ = answer;
+      message.state_ = MessageState::kIdle;
+    }
+    return answer;
+  }
+
+  // Out of the queue of the port that has it, if one does.
+  [[nodiscard]] static bool is_taken_back(ThreadT& self, MessageT& message) {
+    while (true) {
+      Port* target = message.target_.load(std::memory_order_relaxed);
+      if (target->ops_->take_back(self, *target, message)) return true;
+      // Forwarded while we asked?
+      if (message.target_.load(std::memory_order_relaxed) == target) {
+        return false;
+      }
+    }
+  }
+
+  const Ops* ops_;
+  const char* name_;
+};
+
+// Answers by a function, on the sender's stack. It may keep the message instead
+// (kAsync) and reply() later; then it has taken it.
+template <LwktPlatform P>
+class HandlerPort : public Port<P> {
+ public:
+  using Base = Port<P>;
+  using Handler = Answer (*)(Thread<P>& self, Message<P>& message,
+                             void* argument);
+
+  HandlerPort(const char* name, Handler handler, void* argument)
+      : Base(name, kOps), handler_(handler), argument_(argument) {}
+
+ private:
+  static Answer accept(Thread<P>& self, Base& base, Message<P>& message) {
+    auto& port = static_cast<HandlerPort&>(base);
+    message.state_ = MessageState::kTaken;
+    return port.handler_(self, message, port.argument_);
+  }
+  static constexpr typename Base::Ops kOps = {
+      .put = &HandlerPort::accept,
+      .reply = &Base::forget,
+      .take_back = &Base::has_none,
+      .get = &Base::nothing,
+      .wait = &Base::refuse_wait,
+      .wait_for = &Base::refuse_wait_for,
+  };
+
+  Handler handler_;
+  void* argument_;
+};
+
+// Success for everybody, and a reply port for who wants no replies.
+template <LwktPlatform P>
+class NullPort : public Port<P> {
+ public:
+  using Base = Port<P>;
+  explicit NullPort(const char* name = "null") : Base(name, kOps) {}
+
+ private:
+  static Answer accept(Thread<P>& /*self*/, Base& /*port*/,
+                       Message<P>& /*message*/) {
+    return 0;
+  }
+  static constexpr typename Base::Ops kOps = {
+      .put = &NullPort::accept,
+      .reply = &Base::forget,
+      .take_back = &Base::has_none,
+      .get = &Base::nothing,
+      .wait = &Base::refuse_wait,
+      .wait_for = &Base::refuse_wait_for,
+  };
+};
+
+// For messages that are never to be sent there, or never to be replied to.
+template <LwktPlatform P>
+class PanicPort : public Port<P> {
+ public:
+  using Base = Port<P>;
+  explicit PanicPort(const char* name = "panic") : Base(name, kOps) {}
+
+ private:
+  static Answer accept(Thread<P>& self, Base& port, Message<P>& message) {
+    Base::fault(self, Misuse::kPanicPort, port, message, message.sent_at());
+  }
+  static void accept_reply(Thread<P>& self, Base& port, Message<P>& message) {
+    Base::fault(self, Misuse::kPanicPort, port, message, message.sent_at());
+  }
+  static constexpr typename Base::Ops kOps = {
+      .put = &PanicPort::accept,
+      .reply = &PanicPort::accept_reply,
+      .take_back = &Base::has_none,
+      .get = &Base::nothing,
+      .wait = &Base::refuse_wait,
+      .wait_for = &Base::refuse_wait_for,
+  };
+};
+
+}  // namespace odo::lwkt

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The port of one thread, which alone receives from it.
+//
+// The thread's CPU alone touches the queue, in critical sections: no lock and
+// no atomic instruction. From other CPUs messages and replies come by a call,
+// and the message itself is the call's argument.
+//
+// Contexts: send and reply: any. Receiving: the thread.
+// Ownership: the port goes when nobody can send or reply to it any more, and
+//   nothing is in it.
+// Invariants: the queue, and what the thread waits for, belong to the CPU that
+//   the thread is on; a call that comes too late there goes on to where the
+//   thread is now.
+// Failure: a fault if another thread waits here, or the port is destroyed with
+//   messages in it.
+// Origin: lwkt_initport_thread() and lwkt_thread_putport() in DragonFly's
+//   sys/kern/lwkt_msgport.c.
+#pragma once
+
+#include "lib/lwkt/port.h"
+
+namespace odo::lwkt {
+
+template <LwktPlatform P>
+class ThreadPort : public Port<P> {
+ public:
+  using Base = Port<P>;
+  using MessageT = Message<P>;
+  using ThreadT = Thread<P>;
+
+  ThreadPort(ThreadT& owner, const char* name)
+      : Base(name, kOps), owner_(&owner) {}
+  ~ThreadPort() {
+    if (!queue_.empty() || !urgent_.empty()) {
+      Base::fault(*owner_, Misuse::kPortNotEmpty, *this, Where::current(),
+                  (urgent_.empty() ? queue_ : urgent_).front().sent_at_);
+    }
+  }
+
+ private:
+  // --- coming in -------------------------------------------------------------
+  static Answer accept(ThreadT& self, Base& base, MessageT& message) {
+    auto& port = static_cast<ThreadPort&>(base);
+    self.enter_critical();
+    port.arrive_from(self, message, &ThreadPort::arrived);
+    self.exit_critical();
+    return kAsync;
+  }
+  static void accept_reply(ThreadT& self, Base& base, MessageT& message) {
+    auto& port = static_cast<ThreadPort&>(base);
+    self.enter_critical();
+    port.arrive_from(self, message, &ThreadPort::reply_arrived);
+    self.exit_critical();
+  }
+
+  // Hands the message to the owner's CPU.
+  ODO_ALWAYS_INLINE void arrive_from(ThreadT& self, MessageT& message,
+                                     void (*arrive)(void*, void*)) {
+    Cpu<P>& here = self.cpu();
+    Cpu<P>& there = owner_->cpu();
+    if (&here == &there) [[likely]] {
+      arrive(&message, &here);
+    } else {
+      here.system().fabric().send(here.index(), there.index(),
+                                  {arrive, &message});
+    }
+  }
+  // True if the owner has moved on, and the message after it.
+  bool follow(Cpu<P>& here, MessageT& message, void (*arrive)(void*, void*)) {
+    Cpu<P>& there = owner_->cpu();
+    if (&here == &there) [[likely]]
+      return false;
+    here.system().fabric().send(here.index(), there.index(),
+                                {arrive, &message});
+    return true;
+  }
+
+  static void arrived(void* argument, void* receiver) {
+    auto& message = *static_cast<MessageT*>(argument);
+    auto& here = *static_cast<Cpu<P>*>(receiver);
+    auto& port = *static_cast<ThreadPort*>(
+        message.target_.load(std::memory_order_relaxed));
+    if (port.follow(here, message, &ThreadPort::arrived)) return;
+    port.enqueue(here, message);
+  }
+  static void reply_arrived(void* argument, void* receiver) {
+    auto& message = *static_cast<MessageT*>(argument);
+    auto& here = *static_cast<Cpu<P>*>(receiver);
+    auto& port = *static_cast<ThreadPort*>(message.reply_port_);
+    if (port.follow(here, message, &ThreadPort::reply_arrived)) return;
+    const bool wanted =
+        port.waits_ == Waits::kForOne && port.waits_for_ == &message;
+    message.replied_ = true;
+    if (message.waited_for_) {
+      message.state_ = MessageState::kIdle;
+    } else {
+      message.state_ = MessageState::kReplied;
+      port.enqueue(here, message);
+    }
+    if (wanted) port.wake(here);
+  }
+
+  void enqueue(Cpu<P>& here, MessageT& message) {
+    (message.urgency_ == Urgency::kHigh ? urgent_ : queue_).push_back(message);
+    if (waits_ == Waits::kForAny) wake(here);
+  }
+  void wake(Cpu<P>& here) {
+    waits_ = Waits::kNot;
+    here.wake_in_critical(*owner_);
+  }
+
+  // --- going out -------------------------------------------------------------
+  static bool withdraw(ThreadT& self, Base& base, MessageT& message) {
+    struct Request {
+      ThreadPort* port;
+      MessageT* message;
+      bool found = false;
+      bool done = false;
+
+      static void make(void* argument, void* receiver) {
+        auto& request = *static_cast<Request*>(argument);
+        auto& here = *static_cast<Cpu<P>*>(receiver);
+        Cpu<P>& there = request.port->owner_->cpu();
+        if (&here != &there) {
+          // Gone meanwhile; asked again by who waits for us.
+          request.done = false;
+          return;
+        }
+        request.done = true;
+        request.found = request.port->remove(*request.message);
+      }
+    } request{.port = &static_cast<ThreadPort&>(base), .message = &message};
+    self.enter_critical();
+    do {
+      Cpu<P>& here = self.cpu();
+      Cpu<P>& there = request.port->owner_->cpu();
+      auto& fabric = here.system().fabric();
+      fabric.wait(
+          here.index(), there.index(),
+          fabric.send(here.index(), there.index(), {&Request::make, &request}));
+    } while (!request.done);
+    self.exit_critical();
+    return request.found;
+  }
+  // By its address alone: if it is not here it is somebody else's.
+  bool remove(MessageT& message) {
+    for (Queue* queue : {&urgent_, &queue_}) {
+      for (MessageT& one : *queue) {
+        if (&one != &message) continue;
+        if (one.state_ == MessageState::kReplied) return false;
+        queue->erase(message);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void check_owner(ThreadT& self, Where where) {
+    if (&self != owner_) [[unlikely]] {
+      Base::fault(self, Misuse::kNotReceiver, *this, where);
+    }
+  }
+  // In a critical section.
+  MessageT* pop() {
+    MessageT* message = urgent_.pop_front();
+    if (message == nullptr) message = queue_.pop_front();
+    if (message == nullptr) return nullptr;
+    message->state_ = message->state_ == MessageState::kReplied
+                          ? MessageState::kIdle
+                          : MessageState::kTaken;
+    return message;
+  }
+  static MessageT* next(ThreadT& self, Base& base, Where where) {
+    auto& port = static_cast<ThreadPort&>(base);
+    port.check_owner(self, where);
+    self.enter_critical();
+    MessageT* message = port.pop();
+    self.exit_critical();
+    return message;
+  }
+  static MessageT* wait_next(ThreadT& self, Base& base, Where where) {
+    auto& port = static_cast<ThreadPort&>(base);
+    port.check_owner(self, where);
+    self.enter_critical();
+    MessageT* message = nullptr;
+    while ((message = port.pop()) == nullptr) {
+      port.waits_ = Waits::kForAny;
+      self.sleep_in_critical(where);
+    }
+    self.exit_critical();
+    return message;
+  }
+  static void wait_reply(ThreadT& self, Base& base, MessageT& message,
+                         Where where) {
+    auto& port = static_cast<ThreadPort&>(base);
+    port.check_owner(self, where);
+    self.enter_critical();
+    while (!message.replied_) {
+      port.waits_ = Waits::kForOne;
+      port.waits_for_ = &message;
+      self.sleep_in_critical(where);
+    }
+    if (message.state_ == MessageState::kReplied) {
+      (message.urgency_ == Urgency::kHigh ? port.urgent_ : port.queue_)
+          .erase(message);
+      message.state_ = MessageState::kIdle;
+    }
+    self.exit_critical();
+  }
+
+  using Queue = typename Base::Queue;
+  enum class Waits : std::uint8_t { kNot, kForAny, kForOne };
+
+  static constexpr typename Base::Ops kOps = {
+      .put = &ThreadPort::accept,
+      .reply = &ThreadPort::accept_reply,
+      .take_back = &ThreadPort::withdraw,
+      .get = &ThreadPort::next,
+      .wait = &ThreadPort::wait_next,
+      .wait_for = &ThreadPort::wait_reply,
+  };
+
+  ThreadT* owner_;
+  Waits waits_ = Waits::kNot;
+  const MessageT* waits_for_ = nullptr;
+  Queue urgent_;
+  Queue queue_;
+};
+
+}  // namespace odo::lwkt
