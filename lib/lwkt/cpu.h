@@ -134,6 +134,8 @@ class alignas(64) Cpu {
   friend class TokenBlocker;
   template <LwktPlatform>
   friend class Sleepers;
+  template <LwktPlatform>
+  friend class Inspector;
   friend class System<P>;
 
   using Threads = ThreadList<ThreadT, &ThreadT::run_next_>;

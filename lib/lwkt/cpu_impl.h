@@ -137,9 +137,8 @@ Result<Thread<P>*> Cpu<P>::create_on(std::span<std::byte> stack,
                                      const ThreadOptions& options) {
   // Stacks begin and end with pages, so what is hot of each thread would share
   // the same few sets of a cache: each starts a line lower than the last one.
-  const std::size_t colours =
-      std::clamp(stack.size() / (16 * kLineBytes), std::size_t{1},
-                 std::size_t{32});
+  const std::size_t colours = std::clamp(stack.size() / (16 * kLineBytes),
+                                         std::size_t{1}, std::size_t{32});
   const std::size_t shift = made_++ % colours * kLineBytes;
   if (stack.size() <
       sizeof(ThreadT) + alignof(ThreadT) + shift + kMinStackBytes) {

@@ -55,6 +55,7 @@ class CpuSync {
     meeting.open.store(true, std::memory_order_release);
     // SC: acquire, with the release in attend().
     while (meeting.left.load(std::memory_order_acquire) != others) rest(here);
+    meeting.over.set(true);
     // SD: release, with the acquire in take_turn().
     system.sync_turn().store(false, std::memory_order_release);
     self.exit_critical();
@@ -83,11 +84,14 @@ class CpuSync {
       (void)meeting.arrived.fetch_add(1, std::memory_order_release);
       // SB: acquire.
       while (!meeting.open.load(std::memory_order_acquire)) ground.relax();
+      ODO_CHECK(!meeting.over.get());
       // SC: release. The last look at the meeting.
       (void)meeting.left.fetch_add(1, std::memory_order_release);
     }
 
     [[no_unique_address]] P ground;
+    // Plain: set when nobody looks any more, which pair SC alone makes sure of.
+    typename detail::PlainOn<P, bool>::Type over;
     typename P::template Atomic<std::uint32_t> arrived{std::uint32_t{0}};
     typename P::template Atomic<std::uint32_t> left{std::uint32_t{0}};
     typename P::template Atomic<bool> open{false};
@@ -97,8 +101,8 @@ class CpuSync {
     auto& turn = here.system().sync_turn();
     bool free = false;
     // SD: acquire.
-    while (!turn.compare_exchange_weak(free, true, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) {
+    while (!turn.compare_exchange_strong(free, true, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
       free = false;
       rest(here);
     }

@@ -35,7 +35,8 @@ concept PortLock = requires(L& lock, Thread<P>& self) {
 template <LwktPlatform P>
 class SpinPortLock {
  public:
-  explicit SpinPortLock(const char* /*name*/) {}
+  SpinPortLock(Thread<P>& maker, const char* /*name*/)
+      : lock_(maker.cpu().ground()) {}
   void enter(Thread<P>& self) ODO_NO_THREAD_SAFETY_ANALYSIS {
     self.enter_critical();
     lock_.lock();
@@ -52,7 +53,7 @@ class SpinPortLock {
 template <LwktPlatform P>
 class TokenPortLock {
  public:
-  explicit TokenPortLock(const char* /*name*/) : token_(kClass) {}
+  TokenPortLock(Thread<P>& /*maker*/, const char* /*name*/) : token_(kClass) {}
   void enter(Thread<P>& self) { self.tokens().acquire(token_); }
   void leave(Thread<P>& self) { self.tokens().release(token_); }
 
@@ -64,7 +65,8 @@ class TokenPortLock {
 template <LwktPlatform P>
 class SerializerPortLock {
  public:
-  explicit SerializerPortLock(const char* name) : serializer_(name) {}
+  SerializerPortLock(Thread<P>& /*maker*/, const char* name)
+      : serializer_(name) {}
   void enter(Thread<P>& self) ODO_NO_THREAD_SAFETY_ANALYSIS {
     serializer_.enter(self);
   }
@@ -87,7 +89,7 @@ class LockedPort : public Port<P> {
   // `self`, for the report if it is destroyed with messages in it: who makes
   // it.
   LockedPort(ThreadT& maker, const char* name)
-      : Base(name, kOps), maker_(&maker), lock_(name) {}
+      : Base(name, kOps), maker_(&maker), lock_(maker, name) {}
   ~LockedPort() {
     if (!queue_.empty() || !urgent_.empty()) {
       Base::fault(*maker_, Misuse::kPortNotEmpty, *this, Where::current(),

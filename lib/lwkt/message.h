@@ -62,6 +62,9 @@ class Message {
   [[nodiscard]] Answer answer() const { return answer_; }
   // Where it was sent, or forwarded, last.
   [[nodiscard]] Where sent_at() const { return sent_at_; }
+  // For senders: whatever tells them what a reply is about.
+  void set_context(void* context) { context_ = context; }
+  [[nodiscard]] void* context() const { return context_; }
   // For receivers: the sender no longer wants what it asked for. Advice that
   // may come at any time: relaxed.
   [[nodiscard]] bool abort_wanted() const {
@@ -91,6 +94,7 @@ class Message {
   // elsewhere while the sender waits.
   bool replied_ = false;
   Where sent_at_;
+  void* context_ = nullptr;
   typename P::template Atomic<bool> abort_wanted_{false};
 };
 

@@ -276,6 +276,7 @@ class PanicPort : public Port<P> {
  private:
   static Answer accept(Thread<P>& self, Base& port, Message<P>& message) {
     Base::fault(self, Misuse::kPanicPort, port, message, message.sent_at());
+    return 0;  // not reached; g++ does not see that
   }
   static void accept_reply(Thread<P>& self, Base& port, Message<P>& message) {
     Base::fault(self, Misuse::kPanicPort, port, message, message.sent_at());

@@ -146,6 +146,8 @@ class Thread {
   template <LwktPlatform>
   friend class Sleepers;
   template <LwktPlatform>
+  friend class Inspector;
+  template <LwktPlatform>
   friend class TokenBlocker;
 
   Thread(Cpu<P>& home, std::span<std::byte> stack, Entry entry, void* argument,

@@ -281,6 +281,10 @@ class Engine {
     --cpus_[cpu()].masked;
   }
 
+  // In a handler, what an EOI is: the next interrupt may come before it returns.
+  // A handler that goes on to another stack for a while says so first.
+  void end_interrupt() { cpus_[cpu()].in_interrupt = false; }
+
   // Does an operation that may fail, fail this time?
   [[nodiscard]] bool inject_fault() {
     if (faults_left_ == 0 || choices_.pick(Question::kFault, 2) == 0) {
@@ -419,11 +423,11 @@ class Engine {
     // Whatever the thread waits for, the handler may have brought it.
     self.rests = false;
     const CpuId cpu = self.cpu;
-    Interrupt interrupt = std::move(cpus_[cpu].interrupts.front());
-    cpus_[cpu].interrupts.erase(cpus_[cpu].interrupts.begin());
+    const Interrupt interrupt = take_due(cpus_[cpu]);
     if (interrupt.sender != self_) memory_.synchronize(interrupt.sender, self_);
     cpus_[cpu].in_interrupt = true;
     interrupt.handler();
+    // Handlers nest only after they ended, and those have returned.
     cpus_[cpu].in_interrupt = false;
     threads_[self_].op = interrupted;
     // The interrupted operation itself is still to be scheduled.
@@ -459,23 +463,37 @@ class Engine {
     return thread.rests && thread.resting == progress_of_others(thread);
   }
 
+  // The first interrupt of this CPU whose time has come; their number if none.
+  [[nodiscard]] std::size_t first_due(const Cpu& cpu) const {
+    std::size_t at = 0;
+    while (at < cpu.interrupts.size() &&
+           cpu.interrupts[at].not_before_ns > now_ns_) {
+      ++at;
+    }
+    return at;
+  }
+  [[nodiscard]] bool has_due(const Cpu& cpu) const {
+    return first_due(cpu) < cpu.interrupts.size();
+  }
+  [[nodiscard]] Interrupt take_due(Cpu& cpu) const {
+    const auto at =
+        cpu.interrupts.begin() + static_cast<std::ptrdiff_t>(first_due(cpu));
+    Interrupt interrupt = std::move(*at);
+    cpu.interrupts.erase(at);
+    return interrupt;
+  }
   // True when an interrupt could be taken on this CPU now.
   [[nodiscard]] bool interruptible(const Cpu& cpu) const {
-    return !cpu.interrupts.empty() && cpu.masked == 0 && !cpu.in_interrupt &&
-           cpu.running != kNobody &&
-           cpu.interrupts.front().not_before_ns <= now_ns_;
+    return cpu.masked == 0 && !cpu.in_interrupt && cpu.running != kNobody &&
+           has_due(cpu);
   }
 
   // An idle CPU takes an interrupt on a stack of its own.
   void interrupt_idle_cpus() {
     for (CpuId c = 0; c < cpus_.size(); ++c) {
       Cpu& cpu = cpus_[c];
-      if (cpu.running != kNobody || cpu.interrupts.empty() || cpu.masked != 0 ||
-          cpu.interrupts.front().not_before_ns > now_ns_) {
-        continue;
-      }
-      Interrupt interrupt = std::move(cpu.interrupts.front());
-      cpu.interrupts.erase(cpu.interrupts.begin());
+      if (cpu.running != kNobody || cpu.masked != 0 || !has_due(cpu)) continue;
+      Interrupt interrupt = take_due(cpu);
       const ThreadId handler =
           spawn(c, "interrupt", std::move(interrupt.handler));
       memory_.synchronize(interrupt.sender, handler);

@@ -260,6 +260,52 @@ TEST(EngineTest, TimersFireInVirtualTime) {
   EXPECT_TRUE(report.ok()) << report.text();
 }
 
+TEST(EngineTest, AHandlerThatEndedItsInterruptMayBeInterrupted) {
+  bool nested = false;
+  bool not_nested = false;
+  const Report report = explore({}, [&](Engine& m) {
+    SimAtomic<std::uint32_t> n(0);
+    unsigned depth = 0;
+    const auto handler = [&](bool ends) {
+      if (ends) Engine::current().end_interrupt();
+      ++depth;
+      (void)n.fetch_add(1, Order::relaxed);
+      (ends ? nested : not_nested) |= depth == 2;
+      (void)n.fetch_add(1, Order::relaxed);
+      --depth;
+    };
+    const bool ends = m.choose(2) == 1;
+    m.spawn(0, "target", [&] { (void)n.fetch_add(1, Order::relaxed); });
+    m.spawn(1, "sender", [&, ends] {
+      for (int i = 0; i < 2; ++i) {
+        Engine::current().send_ipi(0, [&, ends] { handler(ends); });
+      }
+    });
+    m.run();
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+  EXPECT_TRUE(nested);
+  EXPECT_FALSE(not_nested);
+}
+
+TEST(EngineTest, ATimerFarAwayHoldsUpNoOtherInterrupt) {
+  const Report report = explore({}, [](Engine& m) {
+    SimAtomic<bool> came(false);
+    m.spawn(0, "target", [&] {
+      Engine::current().set_timer(1'000'000, [] {});
+      while (!came.load(Order::acquire)) Engine::current().relax();
+      if (Engine::current().now_ns() >= 1'000'000) {
+        Engine::current().fail("the interrupt waited for the timer");
+      }
+    });
+    m.spawn(1, "sender", [&] {
+      Engine::current().send_ipi(0, [&] { came.store(true, Order::release); });
+    });
+    m.run();
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+}
+
 TEST(EngineTest, EveryPageRequestMayFail) {
   std::set<int> got;
   const Report report = explore({}, [&](Engine& m) {

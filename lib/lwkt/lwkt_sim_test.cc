@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Threads, sleep and messages in the simulator: every interleaving of small
+// programs, many of larger ones, and a machine of 256 CPUs.
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "lib/lwkt/sim/programs.h"
+
+namespace odo::lwkt {
+namespace {
+
+class LwktSimTest : public ::testing::TestWithParam<LwktSimProgram> {};
+
+TEST_P(LwktSimTest, Holds) {
+  const LwktSimProgram& program = GetParam();
+  const sim::Report report = sim::explore(program.options, program.run);
+  EXPECT_TRUE(report.ok()) << report.text();
+  if (program.options.mode == sim::Mode::kExhaustive) {
+    EXPECT_TRUE(report.complete) << report.text();
+  }
+  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, LwktSimTest,
+                         ::testing::ValuesIn(lwkt_sim_programs()),
+                         [](const auto& info) {
+                           std::string name;
+                           for (const char c : info.param.name) {
+                             if (std::isalnum(static_cast<unsigned char>(c))) {
+                               name += c;
+                             } else if (c == ' ') {
+                               name += '_';
+                             }
+                           }
+                           return name;
+                         });
+
+TEST(LwktSimScaleTest, HoldsOn256Cpus) {
+  const bool all = std::getenv("ODO_LONG") != nullptr;
+  sim::ExploreOptions options = lwkt_seeds(sim::Mode::kRandom, all ? 20 : 1);
+  options.engine.max_steps = 200'000;
+  const sim::Report report =
+      sim::explore(options, [](Engine& m) { many_cpus(m, 256); });
+  EXPECT_TRUE(report.ok()) << report.text();
+  std::printf("256 CPUs: %s\n", report.text().c_str());
+}
+
+// --- tests of the tests: each of these programs is wrong, and is found out
+
+TEST(LwktSimMisuseTest, SleepWithoutAnInterlockLosesAWakeUp) {
+  const sim::Report report = sim::explore(lwkt_exhaustive(1), [](Engine& m) {
+    LwktWorld w(2);
+    SimAtomic<bool> ready(false);
+    w.add(0, [&](SimThread& self) {
+      if (!ready.load(std::memory_order_relaxed)) {
+        SimSleepers::sleep(self, &ready);
+      }
+    });
+    w.add(1, [&](SimThread& self) {
+      ready.store(true, std::memory_order_relaxed);
+      SimSleepers::wakeup(self, &ready);
+    });
+    w.run(m, [] { return true; });
+  });
+  EXPECT_NE(report.failure.find("deadlock"), std::string::npos)
+      << report.text();
+}
+
+TEST(LwktSimMisuseTest, DataReadBeforeAYieldUnderATokenIsStale) {
+  const sim::Report report = sim::explore(lwkt_exhaustive(1), [](Engine& m) {
+    LwktWorld w(1);
+    tokens::Token<LwktSimGround> token(kSimToken);
+    SimInt data(0);
+    for (int i = 0; i < 2; ++i) {
+      w.add(0, [&](SimThread& self) {
+        self.tokens().acquire(token);
+        const int before = data.get();
+        self.yield();
+        data.set(before + 1);
+        self.tokens().release(token);
+      });
+    }
+    w.run(m, [&] { return data.get() == 2; });
+  });
+  EXPECT_NE(report.failure.find("outcome is wrong"), std::string::npos)
+      << report.text();
+}
+
+TEST(LwktSimMisuseTest, SleepInACriticalSectionIsFound) {
+  const sim::Report report = sim::explore({}, [](Engine& m) {
+    LwktWorld w(1);
+    w.add(0, [&](SimThread& self) {
+      self.enter_critical();
+      SimSleepers::sleep(self, &w);
+    });
+    w.run(m, [] { return true; });
+  });
+  EXPECT_NE(report.failure.find("would sleep in a critical section"),
+            std::string::npos)
+      << report.text();
+}
+
+}  // namespace
+}  // namespace odo::lwkt

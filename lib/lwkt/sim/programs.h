@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The programs that prove threads in the simulator, as a list, so that the
+// ordinary test and the mutation test run the same ones.
+//
+// Contexts: one host thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/lwkt/sim/sleep_programs.h"
+
+namespace odo::lwkt {
+
+struct LwktSimProgram {
+  std::string name;
+  sim::ExploreOptions options;
+  sim::Program run;
+};
+
+inline sim::ExploreOptions lwkt_exhaustive(unsigned preemptions) {
+  sim::ExploreOptions options;
+  options.preemption_bound = preemptions;
+  return options;
+}
+inline sim::ExploreOptions lwkt_seeds(sim::Mode mode,
+                                      std::uint64_t executions) {
+  sim::ExploreOptions options;
+  options.mode = mode;
+  options.executions = executions;
+  return options;
+}
+
+inline std::vector<LwktSimProgram> lwkt_sim_programs() {
+  using OwnedPort = ThreadPort<LwktSimGround>;
+  using SharedPort = SpinPort<LwktSimGround>;
+  constexpr auto kPct = sim::Mode::kPct;
+  constexpr auto kRandom = sim::Mode::kRandom;
+  return {
+      {"join here", lwkt_exhaustive(2), [](Engine& m) { join_and_exit(m, 1); }},
+      {"join from afar", lwkt_exhaustive(1),
+       [](Engine& m) { join_and_exit(m, 0); }},
+      {"join from afar, PCT", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { join_and_exit(m, 0); }},
+      {"join one that moves", lwkt_exhaustive(1), join_one_that_moves},
+      {"join one that moves, PCT", lwkt_seeds(kPct, 2000), join_one_that_moves},
+      {"threads change places", lwkt_exhaustive(1), threads_change_places},
+      {"threads change places, random", lwkt_seeds(kRandom, 2000),
+       threads_change_places},
+      {"stacks are handed on", lwkt_exhaustive(1), stacks_are_handed_on},
+      {"no memory for a stack", lwkt_exhaustive(2), no_memory_for_a_stack},
+      {"a call waits for the critical section", lwkt_exhaustive(2),
+       a_call_waits_for_the_critical_section},
+      {"an interrupt thread wants a held token", lwkt_exhaustive(1),
+       an_interrupt_thread_wants_a_held_token},
+      {"an interrupt thread wants a held token, PCT", lwkt_seeds(kPct, 2000),
+       an_interrupt_thread_wants_a_held_token},
+      {"a token is wanted here and there", lwkt_exhaustive(0),
+       [](Engine& m) { a_token_is_wanted_here_and_there(m, 1); }},
+      {"a token is wanted here and there, random", lwkt_seeds(kRandom, 1000),
+       [](Engine& m) { a_token_is_wanted_here_and_there(m, 2); }},
+      {"a callout is cancelled from afar", lwkt_exhaustive(0),
+       a_callout_is_cancelled_from_afar},
+      {"a callout is cancelled from afar, PCT", lwkt_seeds(kPct, 4000),
+       a_callout_is_cancelled_from_afar},
+      // Who waits for its turn makes calls meanwhile: too many ways to try all.
+      {"two rendezvous, random", lwkt_seeds(kRandom, 5000), two_rendezvous},
+      {"two rendezvous, PCT", lwkt_seeds(kPct, 10000), two_rendezvous},
+      {"two lonely rendezvous", lwkt_exhaustive(1), two_lonely_rendezvous},
+      {"a rendezvous with one at work", lwkt_exhaustive(0),
+       a_rendezvous_with_one_at_work},
+      {"a rendezvous with one at work, PCT", lwkt_seeds(kPct, 5000),
+       a_rendezvous_with_one_at_work},
+      {"synchronize sees what was done", lwkt_exhaustive(1),
+       synchronize_sees_what_was_done},
+      {"wake the other CPU's sleeper", lwkt_exhaustive(1),
+       [](Engine& m) { wake_all_of(m, 2, 1); }},
+      {"wake two from a third", lwkt_exhaustive(0),
+       [](Engine& m) { wake_all_of(m, 3, 2); }},
+      {"wake two from a third, PCT", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { wake_all_of(m, 3, 2); }},
+      {"wake one by one", lwkt_exhaustive(0),
+       [](Engine& m) { wake_one_by_one(m, 1); }},
+      {"wake one by one, PCT", lwkt_seeds(kPct, 3000),
+       [](Engine& m) { wake_one_by_one(m, 1); }},
+      {"a timeout meets a wake-up", lwkt_exhaustive(1),
+       a_timeout_meets_a_wakeup},
+      {"a token lapses in sleep, here", lwkt_exhaustive(1),
+       [](Engine& m) { a_token_lapses_in_sleep(m, 0); }},
+      {"a token lapses in sleep, there", lwkt_exhaustive(1),
+       [](Engine& m) { a_token_lapses_in_sleep(m, 1); }},
+      {"a serializer, 2 CPUs", lwkt_exhaustive(1),
+       [](Engine& m) { a_serializer(m, 2, 2); }},
+      {"a serializer, neighbours", lwkt_exhaustive(1),
+       [](Engine& m) { a_serializer(m, 2, 1); }},
+      {"a serializer, 3 threads, PCT", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { a_serializer(m, 3, 2); }},
+      {"a call to a thread, here", lwkt_exhaustive(1),
+       [](Engine& m) { a_call<OwnedPort>(m, 0, 2); }},
+      {"a call to a thread, there", lwkt_exhaustive(0),
+       [](Engine& m) { a_call<OwnedPort>(m, 1, 1); }},
+      {"a call to a thread, there, PCT", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { a_call<OwnedPort>(m, 1, 2); }},
+      {"a call under a spinlock, there", lwkt_exhaustive(0),
+       [](Engine& m) { a_call<SharedPort>(m, 1, 1); }},
+      {"a call under a spinlock, there, PCT", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { a_call<SharedPort>(m, 1, 2); }},
+      {"an abort meets a receiver", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { an_abort_meets_a_receiver<OwnedPort>(m); }},
+      {"an abort meets a receiver, spinlock", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { an_abort_meets_a_receiver<SharedPort>(m); }},
+  };
+}
+
+// Those whose name has `part` in it, or all; the report of the first that
+// fails, or the last.
+inline sim::Report run_lwkt_sim_programs(sim::Mutator* mutator) {
+  sim::Report report;
+  for (LwktSimProgram& program : lwkt_sim_programs()) {
+    program.options.mutator = mutator;
+    report = sim::explore(program.options, program.run);
+    if (!report.ok()) {
+      report.failure = program.name + ": " + report.failure;
+      break;
+    }
+  }
+  return report;
+}
+
+}  // namespace odo::lwkt
