@@ -5,8 +5,11 @@
 // Contexts: one host thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/lwkt/sim/sleep_programs.h"
@@ -113,11 +116,17 @@ inline std::vector<LwktSimProgram> lwkt_sim_programs() {
   };
 }
 
-// Those whose name has `part` in it, or all; the report of the first that
+// Those with one of the words in their names; the report of the first that
 // fails, or the last.
-inline sim::Report run_lwkt_sim_programs(sim::Mutator* mutator) {
+inline sim::Report run_lwkt_sim_programs(
+    sim::Mutator* mutator, std::span<const std::string_view> words) {
   sim::Report report;
   for (LwktSimProgram& program : lwkt_sim_programs()) {
+    if (std::none_of(words.begin(), words.end(), [&](std::string_view word) {
+          return program.name.find(word) != std::string::npos;
+        })) {
+      continue;
+    }
     program.options.mutator = mutator;
     report = sim::explore(program.options, program.run);
     if (!report.ok()) {
