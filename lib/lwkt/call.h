@@ -83,6 +83,7 @@ class FrameArena {
 // A coroutine that returns nothing. It begins when a loop starts it.
 class [[nodiscard]] Task {
  public:
+  // NOLINTNEXTLINE(readability-identifier-naming): the language asks for it
   struct promise_type {
     template <class... Rest>
     static void* operator new(std::size_t bytes, FrameArena& frames,

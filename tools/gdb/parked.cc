@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the debugger's test looks at: threads parked in functions of known names,
-// and a process that stops.
+// What the debugger's test looks at: threads parked in functions of known
+// names, and a process that stops.
 #include <csignal>
 #include <cstdio>
 
@@ -33,8 +33,8 @@ int main() {
       self.cpu().start(**made);
     }
     self.yield();
-    auto waiting = self.cpu().create(
-        entry, nullptr, {.name = "carol", .priority = kIdleWork});
+    auto waiting = self.cpu().create(entry, nullptr,
+                                     {.name = "carol", .priority = kIdleWork});
     if (!waiting.has_value()) return;
     self.cpu().start(**waiting);
     std::raise(SIGTRAP);

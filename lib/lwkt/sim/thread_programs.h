@@ -315,6 +315,7 @@ inline void many_cpus(Engine& m, unsigned cpus) {
   SimAtomic<std::uint32_t> arrived(0);
   constexpr unsigned kWanderers = 8;
   std::vector<SimThread*> wanderers;
+  wanderers.reserve(kWanderers);
   for (unsigned i = 0; i < kWanderers; ++i) {
     wanderers.push_back(&w.add(i * cpus / kWanderers, [&, i](SimThread& self) {
       for (unsigned hop = 1; hop <= 4; ++hop) {

@@ -281,8 +281,8 @@ class Engine {
     --cpus_[cpu()].masked;
   }
 
-  // In a handler, what an EOI is: the next interrupt may come before it returns.
-  // A handler that goes on to another stack for a while says so first.
+  // In a handler, what an EOI is: the next interrupt may come before it
+  // returns. A handler that goes on to another stack for a while says so first.
   void end_interrupt() { cpus_[cpu()].in_interrupt = false; }
 
   // Does an operation that may fail, fail this time?
