@@ -20,8 +20,9 @@ template <LwktPlatform P>
 class Attention {
  public:
   static constexpr std::uint32_t kIpi = 1;    // calls from other CPUs
-  static constexpr std::uint32_t kTimer = 2;  // the clock has moved on
-  static constexpr std::uint32_t kStop = 4;   // Cpu::run() is to return
+  static constexpr std::uint32_t kTimer = 2;  // a timer may be due
+  static constexpr std::uint32_t kTick = 4;  // the clock's beat: quanta, timers
+  static constexpr std::uint32_t kStop = 8;  // Cpu::run() is to return
   static constexpr std::uint32_t kGround = std::uint32_t{1} << 31;
 
   // From elsewhere, or for oneself: idle() returns, and the CPU looks.

@@ -77,8 +77,9 @@ class alignas(64) Cpu {
   [[nodiscard]] const CpuCounts& counts() const { return counts_; }
 
   // --- the CPU's life --------------------------------------------------------
-  // Runs threads until System::stop() was called and nothing is left to run.
-  // The caller's stack becomes the idle thread's.
+  // Runs threads until System::stop() was called and none of this CPU's is
+  // left. Stop when no thread is on its way to another CPU, and none will call
+  // one. The caller's stack becomes the idle thread's.
   void run();
 
   // --- making threads --------------------------------------------------------
@@ -116,10 +117,6 @@ class alignas(64) Cpu {
   // --- time ------------------------------------------------------------------
   void arm(Timer& timer, std::uint64_t deadline_ns);
   bool cancel(Timer& timer) { return wheel_.cancel(timer); }
-  // The clock's tick, from the ground's timer interrupt or its like.
-  void tick() {
-    if (++ticks_ >= P::kLwktTuning.quantum_ticks) quantum_over_ = true;
-  }
 
   // --- interrupts ------------------------------------------------------------
   [[nodiscard]] Attention<P>& attention() { return attention_; }
@@ -149,8 +146,9 @@ class alignas(64) Cpu {
     enqueue(thread);
     if (preempts(thread.priority_)) preemption_due_ = true;
   }
-  // The next thread to run, out of the queue and with its tokens; null if none.
-  ThreadT* pick();
+  // The next thread to run of those with this priority or a higher one, out of
+  // the queue and with its tokens; null if none.
+  ThreadT* pick(Priority lowest = 0);
   // `self`, whose place is set, stops here until somebody makes it runnable and
   // the CPU comes back to it.
   ODO_ALWAYS_INLINE void switch_away(ThreadT& self);

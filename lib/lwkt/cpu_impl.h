@@ -205,8 +205,8 @@ void Cpu<P>::call_on(ThreadT& self, unsigned to, const IpiCall& call) {
 // --- switching ---------------------------------------------------------------
 
 template <LwktPlatform P>
-Thread<P>* Cpu<P>::pick() {
-  for (std::uint32_t mask = queue_.mask(); mask != 0;) {
+Thread<P>* Cpu<P>::pick(Priority lowest) {
+  for (std::uint32_t mask = queue_.mask() >> lowest << lowest; mask != 0;) {
     const Priority priority = static_cast<Priority>(std::bit_width(mask)) - 1;
     ThreadT* before = nullptr;
     for (ThreadT& thread : queue_.list(priority)) {
@@ -282,8 +282,9 @@ void Cpu<P>::place_stepped_off() {
     all_.erase(*thread);
     Cpu& target = system_->cpu(thread->moves_to_);
     thread->tokens_.set_lane(target.lane_);
-    // Relaxed: the call below carries the thread, and all of it, over.
-    thread->home_.store(&target, std::memory_order_relaxed);
+    // LH: release, with the acquire of who asks the new home about the thread;
+    // the call below may come there after them.
+    thread->home_.store(&target, std::memory_order_release);
     system_->fabric().send(
         index_, target.index_,
         {[](void* moved, void* cpu) {
@@ -361,7 +362,11 @@ template <LwktPlatform P>
 void Cpu<P>::do_what_is_due() {
   const std::uint32_t bits = attention_.take();
   if ((bits & Attention<P>::kIpi) != 0) system_->fabric().drain(index_);
-  if ((bits & Attention<P>::kTimer) != 0) run_timers();
+  if ((bits & Attention<P>::kTick) != 0 &&
+      ++ticks_ >= P::kLwktTuning.quantum_ticks) {
+    quantum_over_ = true;
+  }
+  if ((bits & (Attention<P>::kTimer | Attention<P>::kTick)) != 0) run_timers();
   if ((bits & Attention<P>::kStop) != 0) stopping_ = true;
 }
 
@@ -370,17 +375,13 @@ void Cpu<P>::preempt(ThreadT& self) {
   preemption_due_ = false;
   // The idle thread looks for work by itself.
   if (&self == &idle_) return;
-  while (!queue_.empty()) {
-    const Priority highest = queue_.highest();
-    if (!preempts(highest) || highest <= self.priority_) return;
-    ThreadT& next = queue_.list(highest).front();
-    if (next.lapsed_ && !next.tokens_.try_reacquire_all()) return;
-    next.lapsed_ = false;
-    (void)queue_.pop_front(highest);
-    next.preempted_ = &self;
+  while (self.priority_ + 1 < kPriorities) {
+    ThreadT* next = pick(std::max(self.priority_ + 1, kInterruptSupport));
+    if (next == nullptr) return;
+    next->preempted_ = &self;
     self.place_ = Place::kPreempted;
     ++counts_.preemptions;
-    resume<Ends::kNo>(self, next);
+    resume<Ends::kNo>(self, *next);
     place_stepped_off();
   }
 }
@@ -416,12 +417,16 @@ template <LwktPlatform P>
 void Cpu<P>::bury(ThreadT& thread) {
   ThreadT* joiner = thread.joiner_;
   if (can_keep(thread)) {
+    // First, as to wake may mean to make calls, which may want a stack: not yet
+    // this one, on which they would be made.
+    if (joiner != nullptr) wake_from(*current_, *joiner);
     cached_bytes_ = thread.stack_.size();
     ++cached_count_;
     cached_.push_front(thread);
-  } else {
-    destroy(thread);
+    return;
   }
+  // First, as a stack that was lent is the joiner's again.
+  destroy(thread);
   if (joiner != nullptr) wake_from(*current_, *joiner);
 }
 

@@ -6,6 +6,7 @@
 //     if (ready) break;
 //     Sleepers<P>::sleep(self, &ready);
 //   }
+//   Sleepers<P>::cancel(self);
 //
 // An interlock puts the thread on the address's list before it looks at what it
 // waits for: a wake-up that comes between the look and the sleep makes the

@@ -156,6 +156,9 @@ class Thread {
 
   static void timed_out(Timer& timer);
   void take_back_wake();
+  // Off the list of an interlock that no sleep has followed: before the thread
+  // waits for something else, moves or ends.
+  ODO_ALWAYS_INLINE void drop_interlock();
   // After the outermost critical section: is there something to do?
   ODO_ALWAYS_INLINE void look_if_needed();
 

@@ -68,16 +68,15 @@ ODO_ALWAYS_INLINE void Thread<P>::look_if_needed() {
 
 template <LwktPlatform P>
 ODO_ALWAYS_INLINE void Thread<P>::yield_if_due(Where where) {
+  // What came in may have been the tick that ends the quantum.
+  if (critical_ == 0 && cpu().attention_.any()) [[unlikely]]
+    cpu().look(*this);
   Cpu<P>& here = cpu();
-  if (!here.quantum_over_ && !here.attention_.any()) [[likely]]
+  if (!here.quantum_over_) [[likely]]
     return;
-  if (here.quantum_over_) {
-    here.quantum_over_ = false;
-    here.ticks_ = 0;
-    yield(where);
-  } else if (critical_ == 0) {
-    here.look(*this);
-  }
+  here.quantum_over_ = false;
+  here.ticks_ = 0;
+  yield(where);
 }
 
 template <LwktPlatform P>
@@ -102,6 +101,7 @@ void Thread<P>::exit(Where where) {
                 youngest.where);
   }
   enter_critical();
+  drop_interlock();
   cpu().end(*this);
   ODO_PANIC("a dead thread runs");
 }
@@ -114,6 +114,7 @@ void Thread<P>::set_cpu(unsigned index, Where where) {
   ODO_CHECK(index < cpu().system().cpus());
   if (index == cpu().index()) return;
   enter_critical();
+  drop_interlock();
   place_ = Place::kMoving;
   moves_to_ = index;
   cpu().step_off(*this);
@@ -134,6 +135,7 @@ ODO_ALWAYS_INLINE void Thread<P>::sleep_in_critical(Where where) {
   if (critical_ != 1 || this == &cpu().idle_) [[unlikely]] {
     cpu().fault(Misuse::kBlockedInCritical, *this, nullptr, where);
   }
+  drop_interlock();
   place_ = Place::kAsleep;
   cpu().switch_away(*this);
 }
@@ -154,8 +156,10 @@ void Thread<P>::join(Thread& other, Where where) {
       auto* request = static_cast<Request*>(request_arg);
       auto* here = static_cast<Cpu<P>*>(cpu_arg);
       Thread& target = *request->target;
-      if (&target.cpu() != here) {
-        here->system().fabric().send(here->index(), target.cpu().index(),
+      // LH: acquire. We may be here before the thread that moves is.
+      Cpu<P>* home = target.home_.load(std::memory_order_acquire);
+      if (home != here) {
+        here->system().fabric().send(here->index(), home->index(),
                                      {&Request::ask, request});
         return;
       }
@@ -175,6 +179,7 @@ void Thread<P>::join(Thread& other, Where where) {
   }
   Request request{.waiter = this, .target = &other};
   enter_critical();
+  drop_interlock();
   // Asleep, as far as who wakes us can tell: nothing runs between this and the
   // switch, unless the answer is here already.
   place_ = Place::kAsleep;
@@ -194,6 +199,16 @@ void Thread<P>::take_back_wake() {
   ODO_ASSERT(place_ == Place::kQueued);
   cpu().queue_.erase(*this, priority_);
   place_ = Place::kRunning;
+}
+
+template <LwktPlatform P>
+ODO_ALWAYS_INLINE void Thread<P>::drop_interlock() {
+  if (!interlocked_) [[likely]]
+    return;
+  interlocked_ = false;
+  if (asleep_on_ == nullptr) return;  // a wake-up came already
+  cpu().sleeping_[Cpu<P>::bucket_of(asleep_on_)].erase(*this);
+  asleep_on_ = nullptr;
 }
 
 template <LwktPlatform P>

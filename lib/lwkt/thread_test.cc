@@ -84,6 +84,34 @@ TEST(ThreadTest, TakesTurnsWithinAPriorityAndNotBelow) {
   });
 }
 
+TEST(ThreadTest, AQuantumEndsWithItsTicks) {
+  run(1, [](HostThread& self) {
+    bool other_ran = false;
+    auto other = [&](HostThread&) { other_ran = true; };
+    HostThread& thread = start(self, other, {});
+    HostCpu& cpu = self.cpu();
+    std::uint32_t ticks = 0;
+    for (; !other_ran && ticks < 100; ++ticks) {
+      cpu.attention().raise(cpu.ground(), 0, Attention<HostGround>::kTick);
+      self.yield_if_due();
+    }
+    EXPECT_TRUE(other_ran);
+    EXPECT_LE(ticks, HostGround::kLwktTuning.quantum_ticks);
+    self.join(thread);
+  });
+}
+
+TEST(ThreadTest, ABusyLoopThatLooksGivesItsNeighbourATurn) {
+  run(1, [](HostThread& self) {
+    bool other_ran = false;
+    auto other = [&](HostThread&) { other_ran = true; };
+    HostThread& thread = start(self, other, {});
+    // The host's ticker ends the quantum, some milliseconds from now.
+    while (!other_ran) self.yield_if_due();
+    self.join(thread);
+  });
+}
+
 TEST(ThreadTest, AnInterruptThreadBorrowsTheCpuAtOnce) {
   run(1, [](HostThread& self) {
     std::string order;
@@ -267,6 +295,29 @@ TEST(ThreadTest, AThreadThatLacksATokenIsSkipped) {
     self.join(first);
     self.join(second);
     EXPECT_TRUE(got);
+  });
+}
+
+TEST(ThreadTest, AnInterruptThreadThatLacksATokenHoldsNoOtherBack) {
+  static constexpr tokens::TokenClass kClass{"wanted"};
+  run(1, [](HostThread& self) {
+    tokens::Token<HostGround> token(kClass);
+    std::string order;
+    auto wants = [&](HostThread& thread) {
+      thread.tokens().acquire(token);
+      order += 'a';
+      thread.tokens().release(token);
+    };
+    auto free = [&](HostThread&) { order += 'b'; };
+    self.tokens().acquire(token);
+    HostThread& first = start(self, wants, {.priority = kInterruptHigh});
+    EXPECT_EQ(order, "");
+    HostThread& second = start(self, free, {.priority = kInterruptMedium});
+    EXPECT_EQ(order, "b");
+    self.tokens().release(token);
+    self.join(first);
+    self.join(second);
+    EXPECT_EQ(order, "ba");
   });
 }
 

@@ -70,7 +70,7 @@ class HostSystem {
       nanosleep(&kMillisecond, nullptr);
       for (unsigned i = 0; i < system_.cpus(); ++i) {
         system_.cpu(i).attention().raise(ground, i,
-                                         Attention<HostGround>::kTimer);
+                                         Attention<HostGround>::kTick);
       }
     }
   }

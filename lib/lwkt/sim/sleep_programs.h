@@ -22,6 +22,28 @@ inline void sleep_until(SimThread& self, const SimAtomic<bool>& ready) {
   SimSleepers::cancel(self);
 }
 
+// An interlock that no sleep followed is over when its thread waits for
+// something else, moves or ends: the wake-up that it was for wakes nobody.
+inline void a_stale_interlock(Engine& m, bool moves) {
+  LwktWorld w(2);
+  SimAtomic<bool> ready(false);
+  SimInt data(0);
+  SimThread& target = w.add(1, [&](SimThread& self) {
+    ready.store(true, std::memory_order_relaxed);
+    SimSleepers::wakeup(self, &ready);
+    SimSleepers::interlock(self, &data);  // and ends
+    add_one(data);
+  });
+  w.add(0, [&](SimThread& self) {
+    SimSleepers::interlock(self, &ready);
+    if (moves) self.set_cpu(1);
+    self.join(target);
+    add_one(data);
+    inspect(self);
+  });
+  w.run(m, [&] { return data.get() == 2; });
+}
+
 // Two sleepers on two CPUs, the waker beside one of them or on a third.
 inline void wake_all_of(Engine& m, unsigned cpus, unsigned waker_cpu) {
   LwktWorld w(cpus);

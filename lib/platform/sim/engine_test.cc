@@ -275,7 +275,10 @@ TEST(EngineTest, AHandlerThatEndedItsInterruptMayBeInterrupted) {
       --depth;
     };
     const bool ends = m.choose(2) == 1;
-    m.spawn(0, "target", [&] { (void)n.fetch_add(1, Order::relaxed); });
+    // Runs until both have returned: an idle CPU has a stack for each.
+    m.spawn(0, "target", [&] {
+      while (n.load(Order::relaxed) != 4) Engine::current().relax();
+    });
     m.spawn(1, "sender", [&, ends] {
       for (int i = 0; i < 2; ++i) {
         Engine::current().send_ipi(0, [&, ends] { handler(ends); });
