@@ -6,6 +6,7 @@
 // threads outside the timed loop, which is the body of one of them.
 #include <benchmark/benchmark.h>
 #include <pthread.h>
+#include <sched.h>
 #include <ucontext.h>
 
 #include <array>
@@ -268,30 +269,34 @@ void in_place_function(benchmark::State& state) {
 // Queued, to another thread; on CPU `Server`, the asker being on CPU 0.
 template <unsigned Server>
 void queued_ours(benchmark::State& state) {
-  run(Server + 1, [&](HostThread& self) {
-    std::atomic<Port<HostGround>*> port{nullptr};
-    auto server = [&](HostThread& thread) {
-      thread.set_cpu(Server);
-      ThreadPort<HostGround> own(thread, "server");
-      port = &own;
-      while (true) {
-        Message<HostGround>& message = own.wait(thread);
-        const bool last = message.urgency() == Urgency::kHigh;
-        Port<HostGround>::reply(thread, message, 0);
-        if (last) return;
-      }
-    };
-    HostThread& thread = start(self, server);
-    while (port == nullptr) self.yield();
-    ThreadPort<HostGround> replies(self, "replies");
-    Message<HostGround> message(replies);
-    for (auto _ : state) {
-      benchmark::DoNotOptimize(Port<HostGround>::call(self, *port, message));
-    }
-    Message<HostGround> last(replies, Urgency::kHigh);
-    Port<HostGround>::call(self, *port, last);
-    self.join(thread);
-  });
+  run(
+      Server + 1,
+      [&](HostThread& self) {
+        std::atomic<Port<HostGround>*> port{nullptr};
+        auto server = [&](HostThread& thread) {
+          thread.set_cpu(Server);
+          ThreadPort<HostGround> own(thread, "server");
+          port = &own;
+          while (true) {
+            Message<HostGround>& message = own.wait(thread);
+            const bool last = message.urgency() == Urgency::kHigh;
+            Port<HostGround>::reply(thread, message, 0);
+            if (last) return;
+          }
+        };
+        HostThread& thread = start(self, server);
+        while (port == nullptr) self.yield();
+        ThreadPort<HostGround> replies(self, "replies");
+        Message<HostGround> message(replies);
+        for (auto _ : state) {
+          benchmark::DoNotOptimize(
+              Port<HostGround>::call(self, *port, message));
+        }
+        Message<HostGround> last(replies, Urgency::kHigh);
+        Port<HostGround>::call(self, *port, last);
+        self.join(thread);
+      },
+      Placement::kPinned);
 }
 
 void queued_fiber(benchmark::State& state) {
@@ -314,13 +319,25 @@ void queued_fiber(benchmark::State& state) {
   server.join();
 }
 
+// Keeps the calling thread on one of two processors, as ours are kept.
+void stay_on(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  (void)sched_setaffinity(0, sizeof one, &one);
+}
+
 // Between two host threads, as C++ has it.
 void queued_condvar(benchmark::State& state) {
+  cpu_set_t before;
+  CPU_ZERO(&before);
+  (void)sched_getaffinity(0, sizeof before, &before);
   std::mutex mutex;
   std::condition_variable changed;
   bool mine = true;
   bool stop = false;
   std::thread server([&] {
+    stay_on(1);
     std::unique_lock lock(mutex);
     while (!stop) {
       changed.wait(lock, [&] { return !mine; });
@@ -328,6 +345,7 @@ void queued_condvar(benchmark::State& state) {
       changed.notify_one();
     }
   });
+  stay_on(0);
   {
     std::unique_lock lock(mutex);
     for (auto _ : state) {
@@ -340,6 +358,7 @@ void queued_condvar(benchmark::State& state) {
     changed.notify_one();
   }
   server.join();
+  (void)sched_setaffinity(0, sizeof before, &before);
 }
 
 // --- 100,000 threads alive at once: made, parked, woken, joined; an item is

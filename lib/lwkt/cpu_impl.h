@@ -21,14 +21,18 @@ void detail::FabricGround<P>::raise_ipi(unsigned cpu) {
 template <LwktPlatform P>
 System<P>::System(std::span<std::byte> storage, unsigned cpus, P ground)
     : count_(cpus),
-      cpus_(std::launder(reinterpret_cast<Cpu<P>*>(storage.data()))),
+      cpus_(make_cpus(storage.data(), ground)),
       fabric_(storage.subspan(fabric_offset(cpus)), cpus,
               detail::FabricGround<P>(*this, ground)) {
   ODO_CHECK(storage.size() >= storage_bytes(cpus));
-  for (unsigned i = 0; i < cpus; ++i) {
-    new (cpus_ + i) Cpu<P>(*this, i, ground);
-    fabric_.set_receiver(i, cpus_ + i);
-  }
+  for (unsigned i = 0; i < cpus; ++i) fabric_.set_receiver(i, cpus_ + i);
+}
+
+template <LwktPlatform P>
+Cpu<P>* System<P>::make_cpus(std::byte* storage, P ground) {
+  auto* cpus = reinterpret_cast<Cpu<P>*>(storage);
+  for (unsigned i = 0; i < count_; ++i) new (cpus + i) Cpu<P>(*this, i, ground);
+  return std::launder(cpus);
 }
 
 template <LwktPlatform P>

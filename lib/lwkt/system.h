@@ -90,12 +90,16 @@ class System {
     return (cpus * sizeof(Cpu<P>) + align - 1) / align * align;
   }
 
+  [[nodiscard]] Cpu<P>* make_cpus(std::byte* storage, P ground);
+
   unsigned count_;
-  Cpu<P>* cpus_;
   tokens::TokenDomain<P> domain_;
   // For each bucket, the CPUs that may have sleepers in it (sleep.h).
   std::array<AtomicCpuMask<P>, kSleepBuckets> sleepers_;
   typename P::template Atomic<bool> sync_turn_{false};
+  // Before the many queues between them: a checker of memory orders keeps less
+  // for variables that come first.
+  Cpu<P>* cpus_;
   Fabric fabric_;
 };
 

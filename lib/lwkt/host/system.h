@@ -7,7 +7,10 @@
 // Failure: out of memory for the machine itself ends the program, as new does.
 #pragma once
 
-#include <csignal>
+#include <pthread.h>
+#include <sched.h>
+
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,10 +29,17 @@ namespace odo::lwkt {
 
 using HostCpu = Cpu<HostGround>;
 
+// Where Linux runs the machine's CPUs.
+enum class Placement : std::uint8_t {
+  kFree,   // wherever it likes
+  kPinned  // CPU i on the i-th processor that the program may use, round about
+};
+
 class HostSystem {
  public:
-  explicit HostSystem(unsigned cpus)
-      : storage_(new(kAlign)
+  explicit HostSystem(unsigned cpus, Placement placement = Placement::kFree)
+      : placement_(placement),
+        storage_(new(kAlign)
                      std::byte[System<HostGround>::storage_bytes(cpus)]),
         system_({storage_.get(), System<HostGround>::storage_bytes(cpus)},
                 cpus) {}
@@ -46,6 +56,7 @@ class HostSystem {
     for (unsigned i = 1; i < system_.cpus(); ++i) {
       others.emplace_back([this, i] { run_cpu(i); });
     }
+    // Pinned last: threads inherit what their maker may use.
     run_cpu(0);
   }
 
@@ -59,6 +70,28 @@ class HostSystem {
   };
 
   void run_cpu(unsigned index) {
+    cpu_set_t before;
+    CPU_ZERO(&before);
+    (void)sched_getaffinity(0, sizeof before, &before);
+    if (placement_ == Placement::kPinned) pin(index, before);
+    run_here(index);
+    (void)sched_setaffinity(0, sizeof before, &before);
+  }
+  // Best effort: where it is forbidden, Linux decides.
+  static void pin(unsigned index, const cpu_set_t& allowed) {
+    const int count = CPU_COUNT(&allowed);
+    if (count == 0) return;
+    int left = static_cast<int>(index % static_cast<unsigned>(count));
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &allowed) || left-- != 0) continue;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(cpu, &one);
+      (void)sched_setaffinity(0, sizeof one, &one);
+      return;
+    }
+  }
+  void run_here(unsigned index) {
     const OverflowWatch watch(system_.cpu(index));
     system_.cpu(index).run();
   }
@@ -75,6 +108,7 @@ class HostSystem {
     }
   }
 
+  Placement placement_;
   std::unique_ptr<std::byte[], Free> storage_;
   System<HostGround> system_;
 };
@@ -82,8 +116,8 @@ class HostSystem {
 // Runs `body` as the first thread of a machine of `cpus` CPUs, and returns when
 // every thread has ended.
 template <std::invocable<HostThread&> Body>
-void run(unsigned cpus, Body body) {
-  HostSystem system(cpus);
+void run(unsigned cpus, Body body, Placement placement = Placement::kFree) {
+  HostSystem system(cpus, placement);
   struct First {
     Body& body;
     HostSystem& system;

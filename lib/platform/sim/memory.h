@@ -103,7 +103,8 @@ class Memory {
     Location location;
     Store first;
     first.value = value;
-    first.message = threads_[creator].now;
+    // What is made before there is a second thread, later ones know from birth.
+    if (threads_.size() > 1) first.message = threads_[creator].now;
     location.stores.push_back(std::move(first));
     location.order.push_back(0);
     locations_.push_back(std::move(location));
