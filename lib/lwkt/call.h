@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Coroutines that wait for replies: many conversations on one thread.
 //
-//   Task greet(FrameArena& frames, CallLoop<P>& loop, Names names) {
-//     Reply<std::string_view> name = co_await loop.call(names, 7);
+//   Task greet(FrameArena& frames, CallPort<P, int, std::string_view> names) {
+//     Reply<std::string_view> name = co_await names.call(7);
 //     ...
 //   }
 //   CallLoop<P> loop(self);
-//   if (!loop.run(greet(frames, loop, names))) { ... no room ... }
+//   if (!loop.run(greet(frames, loop.at(names)))) { ... no room ... }
 //
 // The message lies in the coroutine's frame: nothing is allocated for a call.
 // An answer in place goes on at once, without a suspension. Frames come from
@@ -130,6 +130,26 @@ struct Reply {
   T value;
 };
 
+template <LwktPlatform P>
+class CallLoop;
+
+// A port as the coroutines of one loop see it.
+template <LwktPlatform P, class Request, class T>
+class CallPort {
+ public:
+  using Target = TypedPort<P, Request, T>;
+  CallPort(CallLoop<P>& loop, Target target) : loop_(&loop), target_(target) {}
+
+  auto call(Request request, Where where = Where::current()) const {
+    return typename CallLoop<P>::template Call<Request, T>(
+        *loop_, target_, std::move(request), where);
+  }
+
+ private:
+  CallLoop<P>* loop_;
+  Target target_;
+};
+
 // Where a thread's coroutines wait for their replies.
 template <LwktPlatform P>
 class CallLoop {
@@ -141,9 +161,11 @@ class CallLoop {
   template <class Request, class T>
   class [[nodiscard]] Call {
    public:
-    Call(CallLoop& loop, TypedPort<P, Request, T> target, Request request)
+    Call(CallLoop& loop, TypedPort<P, Request, T> target, Request request,
+         Where where)
         : loop_(&loop),
           target_(target),
+          where_(where),
           message_(loop.port_, std::move(request)) {}
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -152,7 +174,7 @@ class CallLoop {
     // Suspends unless the answer is there.
     bool await_suspend(std::coroutine_handle<> waiter) {
       message_.set_context(waiter.address());
-      return target_.send(*loop_->self_, message_) == kAsync;
+      return target_.send(*loop_->self_, message_, where_) == kAsync;
     }
     Reply<T> await_resume() {
       return {message_.answer(), std::move(message_.reply)};
@@ -161,13 +183,20 @@ class CallLoop {
    private:
     CallLoop* loop_;
     TypedPort<P, Request, T> target_;
+    Where where_;
     TypedMessage<P, Request, T> message_;
   };
 
   template <class Request, class T>
   Call<Request, T> call(TypedPort<P, Request, T> target,
-                        std::type_identity_t<Request> request) {
-    return Call<Request, T>(*this, target, std::move(request));
+                        std::type_identity_t<Request> request,
+                        Where where = Where::current()) {
+    return Call<Request, T>(*this, target, std::move(request), where);
+  }
+  // The same as an object: co_await loop.at(names).call(7).
+  template <class Request, class T>
+  CallPort<P, Request, T> at(TypedPort<P, Request, T> target) {
+    return {*this, target};
   }
 
   // Runs the task up to its first wait. False if it has no frame.

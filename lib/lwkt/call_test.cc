@@ -7,11 +7,32 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/lwkt/host/system.h"
 #include "lib/lwkt/typed_port.h"
+
+// Counted, so that a test can say that there were none. Sanitizers have
+// operators of their own, and nothing is counted.
+static std::atomic<std::size_t> allocations{0};
+#if !defined(__has_feature)
+#define ODO_COUNTS_ALLOCATIONS 1
+#elif !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+#define ODO_COUNTS_ALLOCATIONS 1
+#endif
+#if defined(ODO_COUNTS_ALLOCATIONS)
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+#endif
 
 namespace odo::lwkt {
 namespace {
@@ -101,6 +122,42 @@ TEST(CallTest, ManyConversationsOnOneThread) {
       loop.finish(two);
       EXPECT_EQ(first, (std::vector<long>{20, 22, 24}));
       EXPECT_EQ(second, (std::vector<long>{40, 42, 44}));
+    });
+  }
+}
+
+Task ask_port(FrameArena& /*frames*/, CallPort<HostGround, int, long> doubles,
+              int first, int count, long& sum) {
+  for (int i = 0; i < count; ++i) {
+    sum += (co_await doubles.call(first + i)).value;
+  }
+}
+
+TEST(CallTest, NothingIsAllocatedForACall) {
+  for (unsigned cpus : {1U, 2U}) {
+    with_server(cpus, [](HostThread& self, Doubles doubles) {
+      constexpr std::size_t kTasks = 16;
+      constexpr int kCalls = 200;
+      alignas(16) static std::array<std::byte, std::size_t{32} * 1024> memory{};
+      FrameArena frames(memory);
+      Loop loop(self);
+      std::array<long, kTasks> sums{};
+      const std::size_t before = allocations;
+      {
+        std::array<std::optional<Task>, kTasks> tasks;
+        for (std::size_t i = 0; i < kTasks; ++i) {
+          tasks[i].emplace(ask_port(frames, loop.at(doubles),
+                                    static_cast<int>(i), kCalls, sums[i]));
+          ASSERT_TRUE(loop.start(*tasks[i]));
+        }
+        for (auto& task : tasks) loop.finish(*task);
+      }
+      EXPECT_EQ(allocations, before);
+      for (std::size_t i = 0; i < kTasks; ++i) {
+        // 2 (i + ... + (i + kCalls - 1))
+        const long first = static_cast<long>(i);
+        EXPECT_EQ(sums[i], long{kCalls} * (2 * first + kCalls - 1));
+      }
     });
   }
 }

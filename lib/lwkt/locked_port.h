@@ -86,16 +86,9 @@ class LockedPort : public Port<P> {
   using ThreadT = Thread<P>;
   static_assert(PortLock<L, P>);
 
-  // `self`, for the report if it is destroyed with messages in it: who makes
-  // it.
   LockedPort(ThreadT& maker, const char* name)
-      : Base(name, kOps), maker_(&maker), lock_(maker, name) {}
-  ~LockedPort() {
-    if (!queue_.empty() || !urgent_.empty()) {
-      Base::fault(*maker_, Misuse::kPortNotEmpty, *this, Where::current(),
-                  (urgent_.empty() ? queue_ : urgent_).front().sent_at_);
-    }
-  }
+      : Base(name, kOps), maker_(maker), lock_(maker, name) {}
+  ~LockedPort() { Base::check_empty(maker_, *this, urgent_, queue_); }
 
  private:
   using Queue = typename Base::Queue;
@@ -112,9 +105,8 @@ class LockedPort : public Port<P> {
   static void accept_reply(ThreadT& self, Base& base, MessageT& message) {
     auto& port = static_cast<LockedPort&>(base);
     port.lock_.enter(self);
-    const bool waited_for = message.waited_for_;
     bool wanted = false;
-    if (waited_for) {
+    if (message.waiter_ != nullptr) {
       message.state_ = MessageState::kIdle;
     } else {
       message.state_ = MessageState::kReplied;
@@ -216,7 +208,7 @@ class LockedPort : public Port<P> {
       .wait_for = &LockedPort::wait_reply,
   };
 
-  ThreadT* maker_;
+  [[no_unique_address]] typename Base::Maker maker_;
   L lock_;
   unsigned waiting_for_any_ = 0;
   unsigned waiting_for_one_ = 0;

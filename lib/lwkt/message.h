@@ -88,11 +88,12 @@ class Message {
   Answer answer_ = 0;
   MessageState state_ = MessageState::kIdle;
   Urgency urgency_;
-  // The sender waits for this reply and no other: it is not queued.
-  bool waited_for_ = false;
-  // Written by the sender and by the reply port, unlike state_, which changes
-  // elsewhere while the sender waits.
-  bool replied_ = false;
+  // Nothing to wait for: never sent, or answered. Written by the sender and by
+  // the reply port, unlike state_, which changes elsewhere while the sender
+  // waits.
+  bool replied_ = true;
+  // Who waits for this reply and no other, if somebody does: it is not queued.
+  const Thread<P>* waiter_ = nullptr;
   Where sent_at_;
   void* context_ = nullptr;
   typename P::template Atomic<bool> abort_wanted_{false};

@@ -52,7 +52,8 @@ enum class Misuse : std::uint8_t {
   kNotReceiver,        // a wait on a port that is another thread's
   kPanicPort,          // a message to a port that takes none
   kNotSerialized,      // left a serializer that this thread is not in
-  kSerializedTwice     // entered a serializer that this thread is in
+  kSerializedTwice,    // entered a serializer that this thread is in
+  kCalledItself        // waits for an answer that only itself could give
 };
 
 [[nodiscard]] constexpr const char* misuse_text(Misuse what) {
@@ -89,6 +90,8 @@ enum class Misuse : std::uint8_t {
       return "left a serializer that it is not in";
     case Misuse::kSerializedTwice:
       return "entered a serializer that it is in";
+    case Misuse::kCalledItself:
+      return "waits for an answer that only it could give";
   }
   return "misused a thread";
 }

@@ -15,6 +15,7 @@
 //   SerializerPort  any thread; a serializer                      locked_port.h
 //   HandlerPort     answers in place, by a function               below
 //   NullPort        answers 0 in place; forgets replies           below
+//   ReplyPort       replies only, each given to a function        below
 //   PanicPort       takes nothing                                 below
 //
 // Contexts: send, reply, forward: threads, critical sections and, but for
@@ -54,7 +55,7 @@ class Port {
       fault(self, Misuse::kSentTwice, port, message, where);
     }
     message.state_ = MessageState::kSent;
-    message.waited_for_ = false;
+    message.waiter_ = nullptr;
     return put(self, port, message, where);
   }
   // Sends and waits; the answer. The reply port is one on which `self` may
@@ -66,14 +67,15 @@ class Port {
       fault(self, Misuse::kSentTwice, port, message, where);
     }
     message.state_ = MessageState::kSent;
-    message.waited_for_ = true;
+    message.waiter_ = &self;
     const Answer answer = put(self, port, message, where);
     if (answer != kAsync) return answer;
     return message.reply_port_->wait_for(self, message, where);
   }
-  // Asks for a message back that has been sent and not replied to. If no
-  // receiver has it yet, it is replied to with kAborted; else the receiver may
-  // see abort_wanted().
+  // Asks for a message back that has been sent, and whose reply the caller has
+  // not got yet; the port that it was sent to is still there. If no receiver
+  // has it yet, it is replied to with kAborted; else the receiver may see
+  // abort_wanted().
   static void abort(ThreadT& self, MessageT& message) {
     message.abort_wanted_.store(true, std::memory_order_relaxed);
     if (is_taken_back(self, message)) {
@@ -98,10 +100,13 @@ class Port {
                                Where where = Where::current()) ODO_MAY_BLOCK {
     return *ops_->wait(self, *this, where);
   }
-  // Waits for the reply of a message that was sent with this as its reply port,
-  // and returns its answer.
+  // Waits for the reply of a message whose reply port this is, and returns its
+  // answer; at once if it was answered in place.
   Answer wait_for(ThreadT& self, MessageT& message,
                   Where where = Where::current()) ODO_MAY_BLOCK {
+    if (message.reply_port_ != this) [[unlikely]] {
+      fault(self, Misuse::kNotReceiver, *this, message, where);
+    }
     ops_->wait_for(self, *this, message, where);
     return message.answer_;
   }
@@ -148,6 +153,11 @@ class Port {
   Port(const char* name, const Ops& ops) : ops_(&ops), name_(name) {}
   ~Port() = default;
 
+  // For a port that takes no messages.
+  static Answer refuse_message(ThreadT& self, Port& port, MessageT& message) {
+    fault(self, Misuse::kPanicPort, port, message.sent_at_);
+    return 0;  // not reached; g++ does not see that
+  }
   // For a port that has no queue.
   static bool has_none(ThreadT& /*self*/, Port& /*port*/,
                        MessageT& /*message*/) {
@@ -169,6 +179,24 @@ class Port {
     message.state_ = MessageState::kIdle;
   }
 
+  // Who made a port, for the report if it is destroyed with messages in it: the
+  // thread itself may have ended.
+  struct Maker {
+    explicit Maker(ThreadT& self)
+        : ground(self.cpu().ground()), name(self.name()) {}
+    [[no_unique_address]] P ground;
+    const char* name;
+  };
+  static void check_empty(Maker& maker, const Port& port, Queue& urgent,
+                          Queue& queue, Where where = Where::current()) {
+    if (urgent.empty() && queue.empty()) [[likely]]
+      return;
+    const MessageT& first = (urgent.empty() ? queue : urgent).front();
+    maker.ground.lwkt_fault(LwktFault{Misuse::kPortNotEmpty, maker.name,
+                                      port.name_, where, first.sent_at_});
+    ODO_PANIC("a port was misused");
+  }
+
   [[noreturn]] ODO_NOINLINE static void fault(ThreadT& self, Misuse what,
                                               const Port& port, Where where,
                                               Where there = Where()) {
@@ -188,10 +216,12 @@ class Port {
                                       MessageT& message, Where where) {
     message.sent_at_ = where;
     message.target_.store(&port, std::memory_order_relaxed);
+    message.abort_wanted_.store(false, std::memory_order_relaxed);
     message.replied_ = false;
     const Answer answer = port.ops_->put(self, port, message);
     if (answer != kAsync) {
       message.answer_ = answer;
+      message.replied_ = true;
       message.state_ = MessageState::kIdle;
     }
     return answer;
@@ -201,6 +231,7 @@ class Port {
   [[nodiscard]] static bool is_taken_back(ThreadT& self, MessageT& message) {
     while (true) {
       Port* target = message.target_.load(std::memory_order_relaxed);
+      if (target == nullptr) return false;  // never sent
       if (target->ops_->take_back(self, *target, message)) return true;
       // Forwarded while we asked?
       if (message.target_.load(std::memory_order_relaxed) == target) {
@@ -266,6 +297,38 @@ class NullPort : public Port<P> {
   };
 };
 
+// Takes replies alone and gives each to a function, where it is replied to: for
+// messages that nobody waits for. The message is idle again, and the function's
+// to send or to free.
+template <LwktPlatform P>
+class ReplyPort : public Port<P> {
+ public:
+  using Base = Port<P>;
+  using Handler = void (*)(Thread<P>& self, Message<P>& message,
+                           void* argument);
+
+  ReplyPort(const char* name, Handler handler, void* argument)
+      : Base(name, kOps), handler_(handler), argument_(argument) {}
+
+ private:
+  static void accept_reply(Thread<P>& self, Base& base, Message<P>& message) {
+    auto& port = static_cast<ReplyPort&>(base);
+    Base::forget(self, base, message);
+    port.handler_(self, message, port.argument_);
+  }
+  static constexpr typename Base::Ops kOps = {
+      .put = &Base::refuse_message,
+      .reply = &ReplyPort::accept_reply,
+      .take_back = &Base::has_none,
+      .get = &Base::nothing,
+      .wait = &Base::refuse_wait,
+      .wait_for = &Base::refuse_wait_for,
+  };
+
+  Handler handler_;
+  void* argument_;
+};
+
 // For messages that are never to be sent there, or never to be replied to.
 template <LwktPlatform P>
 class PanicPort : public Port<P> {
@@ -274,15 +337,11 @@ class PanicPort : public Port<P> {
   explicit PanicPort(const char* name = "panic") : Base(name, kOps) {}
 
  private:
-  static Answer accept(Thread<P>& self, Base& port, Message<P>& message) {
-    Base::fault(self, Misuse::kPanicPort, port, message, message.sent_at());
-    return 0;  // not reached; g++ does not see that
-  }
   static void accept_reply(Thread<P>& self, Base& port, Message<P>& message) {
     Base::fault(self, Misuse::kPanicPort, port, message, message.sent_at());
   }
   static constexpr typename Base::Ops kOps = {
-      .put = &PanicPort::accept,
+      .put = &Base::refuse_message,
       .reply = &PanicPort::accept_reply,
       .take_back = &Base::has_none,
       .get = &Base::nothing,

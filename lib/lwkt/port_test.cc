@@ -334,6 +334,80 @@ TEST(ThreadPortTest, MessagesFollowAThreadThatMoves) {
   });
 }
 
+// A message may be on the CPU that its receiver moves to before the receiver
+// is: what the CPU before did to the queue must be seen there.
+TEST(ThreadPortTest, QueueIsNotTornBetweenCpusThatAThreadMovesAmong) {
+  run(3, [](HostThread& self) {
+    std::atomic<HostPort*> port{nullptr};
+    constexpr int kEach = 20000;
+    auto wanderer = [&](HostThread& thread) {
+      ThreadPort<HostGround> own(thread, "wanderer");
+      port = &own;
+      for (int i = 0; i < 2 * kEach; ++i) {
+        auto& question = static_cast<Question&>(own.wait(thread));
+        if (i % 3 == 0) thread.set_cpu(static_cast<unsigned>(i / 3) % 3);
+        HostPort::reply(thread, question, 2 * question.value);
+      }
+    };
+    auto sender = [&](unsigned cpu) {
+      return [&, cpu](HostThread& thread) {
+        thread.set_cpu(cpu);
+        ThreadPort<HostGround> replies(thread, "replies");
+        constexpr int kAtOnce = 8;
+        std::vector<std::unique_ptr<Question>> questions;
+        for (int i = 0; i < kAtOnce; ++i) {
+          questions.push_back(std::make_unique<Question>(replies));
+          questions.back()->value = i;
+          HostPort::send(thread, *port, *questions.back());
+        }
+        for (int got = 0; got < kEach; ++got) {
+          auto& question = static_cast<Question&>(replies.wait(thread));
+          EXPECT_EQ(question.answer(), 2 * question.value);
+          if (got < kEach - kAtOnce) {
+            question.value = got;
+            HostPort::send(thread, *port, question);
+          }
+        }
+      };
+    };
+    HostThread& moves = start(self, wanderer);
+    while (port == nullptr) self.yield();
+    auto one = sender(1);
+    auto two = sender(2);
+    HostThread& first = start(self, one);
+    HostThread& second = start(self, two);
+    for (HostThread* thread : {&first, &second, &moves}) self.join(*thread);
+  });
+}
+
+TEST(ReplyPortTest, GivesEachReplyToItsFunction) {
+  run(2, [](HostThread& self) {
+    Server<ThreadPort<HostGround>> server{.cpu = 1};
+    HostThread& thread = start(self, server);
+    HostPort& port = server.up(self);
+    std::atomic<int> freed{0};
+    ReplyPort<HostGround> replies(
+        "freeing",
+        [](HostThread&, Message<HostGround>& message, void* argument) {
+          EXPECT_EQ(message.state(), MessageState::kIdle);
+          delete &static_cast<Question&>(message);
+          ++*static_cast<std::atomic<int>*>(argument);
+        },
+        &freed);
+    for (int i = 0; i < 20; ++i) {
+      auto* question = new Question(replies);  // the reply port's to free
+      question->value = i;
+      EXPECT_EQ(HostPort::send(self, port, *question), kAsync);
+    }
+    while (freed != 20) self.yield();
+    ThreadPort<HostGround> own(self, "own");
+    Question last(own);
+    last.value = -1;
+    HostPort::call(self, port, last);
+    self.join(thread);
+  });
+}
+
 TEST(SerializerTest, OneAtATimeAlsoAsleep) {
   run(2, [](HostThread& self) {
     Serializer<HostGround> serializer("device");

@@ -36,9 +36,9 @@ class ODO_CAPABILITY("serializer") Serializer {
 
   void enter(Thread<P>& self, Where where = Where::current()) ODO_MAY_BLOCK
       ODO_ACQUIRE() ODO_NO_THREAD_SAFETY_ANALYSIS {
-    if (!try_enter(self)) enter_slowly(self, where);
+    if (!try_enter(self, where)) enter_slowly(self, where);
   }
-  [[nodiscard]] bool try_enter(Thread<P>& self)
+  [[nodiscard]] bool try_enter(Thread<P>& self, Where where = Where::current())
       ODO_TRY_ACQUIRE(true) ODO_NO_THREAD_SAFETY_ANALYSIS {
     State seen = kFree;
     // LZ: acquire.
@@ -46,7 +46,7 @@ class ODO_CAPABILITY("serializer") Serializer {
                                        std::memory_order_relaxed)) {
       return false;
     }
-    holder_.store(&self, std::memory_order_relaxed);
+    entered(self, where);
     return true;
   }
   void leave(Thread<P>& self, Where where = Where::current())
@@ -70,14 +70,21 @@ class ODO_CAPABILITY("serializer") Serializer {
   static constexpr State kHeld = 1;
   static constexpr State kHeldWithWaiters = 2;
 
+  void entered(Thread<P>& self, Where where) {
+    holder_.store(&self, std::memory_order_relaxed);
+    entered_at_ = where;
+  }
   ODO_NOINLINE void enter_slowly(Thread<P>& self,
                                  Where where) ODO_NO_THREAD_SAFETY_ANALYSIS {
-    if (is_held_by(self)) fault(self, Misuse::kSerializedTwice, where);
+    if (is_held_by(self)) {
+      fault(self, Misuse::kSerializedTwice, where, entered_at_);
+    }
     P& ground = self.cpu().ground();
     for (std::uint32_t i = 0; i < P::kTokenTuning.spin_rounds; ++i) {
       ground.relax();
       // Relaxed: try_enter() reads it again.
-      if (word_.load(std::memory_order_relaxed) == kFree && try_enter(self)) {
+      if (word_.load(std::memory_order_relaxed) == kFree &&
+          try_enter(self, where)) {
         return;
       }
     }
@@ -87,7 +94,7 @@ class ODO_CAPABILITY("serializer") Serializer {
       if (word_.exchange(kHeldWithWaiters, std::memory_order_acquire) ==
           kFree) {
         Sleepers<P>::cancel(self);
-        holder_.store(&self, std::memory_order_relaxed);
+        entered(self, where);
         return;
       }
       // Who leaves after our exchange finds us on the list.
@@ -95,15 +102,16 @@ class ODO_CAPABILITY("serializer") Serializer {
     }
   }
   [[noreturn]] ODO_NOINLINE void fault(Thread<P>& self, Misuse what,
-                                       Where where) {
+                                       Where where, Where there = Where()) {
     self.cpu().ground().lwkt_fault(
-        LwktFault{what, self.name(), name_, where, Where()});
+        LwktFault{what, self.name(), name_, where, there});
     ODO_PANIC("a serializer was misused");
   }
 
   typename P::template Atomic<State> word_{kFree};
   typename P::template Atomic<Thread<P>*> holder_{nullptr};
   const char* name_;
+  Where entered_at_;  // the holder's
 };
 
 }  // namespace odo::lwkt

@@ -109,6 +109,12 @@ class Thread {
     // Relaxed: whoever follows it asks that CPU, which looks again (T2).
     return *home_.load(std::memory_order_relaxed);
   }
+  // The same for a CPU that was asked to touch what is the thread's: if it
+  // finds itself, all that was done to that elsewhere has happened.
+  [[nodiscard]] ODO_ALWAYS_INLINE Cpu<P>& home() const {
+    // LH: acquire, with the release of the CPU that the thread left.
+    return *home_.load(std::memory_order_acquire);
+  }
   // The tokens it holds; see lib/tokens.
   [[nodiscard]] Tokens& tokens() { return tokens_; }
 

@@ -10,9 +10,12 @@
 //   nothing is in it.
 // Invariants: the queue, and what the thread waits for, belong to the CPU that
 //   the thread is on; a call that comes too late there goes on to where the
-//   thread is now.
-// Failure: a fault if another thread waits here, or the port is destroyed with
-//   messages in it.
+//   thread is now. While it stays, messages of one CPU keep their order.
+// Ordering: LH: a CPU that finds itself to be the thread's home sees the queue
+//   as the one before left it, though the thread may still be on its way.
+// Failure: a fault if another thread waits here, if the thread waits for the
+//   answer of a message that comes here, which nobody else could give, or if
+//   the port is destroyed with messages in it.
 // Origin: lwkt_initport_thread() and lwkt_thread_putport() in DragonFly's
 //   sys/kern/lwkt_msgport.c.
 #pragma once
@@ -29,18 +32,16 @@ class ThreadPort : public Port<P> {
   using ThreadT = Thread<P>;
 
   ThreadPort(ThreadT& owner, const char* name)
-      : Base(name, kOps), owner_(&owner) {}
-  ~ThreadPort() {
-    if (!queue_.empty() || !urgent_.empty()) {
-      Base::fault(*owner_, Misuse::kPortNotEmpty, *this, Where::current(),
-                  (urgent_.empty() ? queue_ : urgent_).front().sent_at_);
-    }
-  }
+      : Base(name, kOps), owner_(&owner), maker_(owner) {}
+  ~ThreadPort() { Base::check_empty(maker_, *this, urgent_, queue_); }
 
  private:
   // --- coming in -------------------------------------------------------------
   static Answer accept(ThreadT& self, Base& base, MessageT& message) {
     auto& port = static_cast<ThreadPort&>(base);
+    if (message.waiter_ == port.owner_) [[unlikely]] {
+      Base::fault(self, Misuse::kCalledItself, port, message.sent_at_);
+    }
     self.enter_critical();
     port.arrive_from(self, message, &ThreadPort::arrived);
     self.exit_critical();
@@ -67,7 +68,7 @@ class ThreadPort : public Port<P> {
   }
   // True if the owner has moved on, and the message after it.
   bool follow(Cpu<P>& here, MessageT& message, void (*arrive)(void*, void*)) {
-    Cpu<P>& there = owner_->cpu();
+    Cpu<P>& there = owner_->home();  // LH
     if (&here == &there) [[likely]]
       return false;
     here.system().fabric().send(here.index(), there.index(),
@@ -91,7 +92,7 @@ class ThreadPort : public Port<P> {
     const bool wanted =
         port.waits_ == Waits::kForOne && port.waits_for_ == &message;
     message.replied_ = true;
-    if (message.waited_for_) {
+    if (message.waiter_ != nullptr) {
       message.state_ = MessageState::kIdle;
     } else {
       message.state_ = MessageState::kReplied;
@@ -120,8 +121,7 @@ class ThreadPort : public Port<P> {
       static void make(void* argument, void* receiver) {
         auto& request = *static_cast<Request*>(argument);
         auto& here = *static_cast<Cpu<P>*>(receiver);
-        Cpu<P>& there = request.port->owner_->cpu();
-        if (&here != &there) {
+        if (&request.port->owner_->home() != &here) {  // LH
           // Gone meanwhile; asked again by who waits for us.
           request.done = false;
           return;
@@ -221,6 +221,7 @@ class ThreadPort : public Port<P> {
   };
 
   ThreadT* owner_;
+  [[no_unique_address]] typename Base::Maker maker_;
   Waits waits_ = Waits::kNot;
   const MessageT* waits_for_ = nullptr;
   Queue urgent_;

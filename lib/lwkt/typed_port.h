@@ -58,9 +58,9 @@ class TypedPort {
     return static_cast<MessageT*>(port_->get(self, where));
   }
   static void answer(Thread<P>& self, MessageT& message, Reply reply,
-                     Answer answer = 0) {
+                     Answer answer = 0, Where where = Where::current()) {
     message.reply = std::move(reply);
-    Port<P>::reply(self, message, answer);
+    Port<P>::reply(self, message, answer, where);
   }
 
  private:
