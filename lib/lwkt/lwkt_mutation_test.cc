@@ -32,7 +32,7 @@ TEST_P(LwktMutationTest, EveryWeakenedOrderIsCaught) {
       {}, stdout);
   EXPECT_TRUE(report.baseline_failure.empty()) << report.text();
   EXPECT_TRUE(report.survivors.empty()) << report.text();
-  EXPECT_GT(report.killed.size(), 1u);
+  EXPECT_FALSE(report.killed.empty());
   std::printf("%s: %s\n", part.file, report.text().c_str());
 }
 
@@ -41,6 +41,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Part{"lwkt/attention.h", {"join", "call", "wake"}},
                       Part{"lwkt/sleep.h", {"wake", "sleep", "timeout"}},
                       Part{"lwkt/serializer.h", {"serializer"}},
+                      Part{"lwkt/thread.h", {"home"}},
+                      Part{"lwkt/cpu_impl.h", {"home"}},
                       Part{"lwkt/cpu_sync.h", {"rendezvous", "synchronize"}}));
 
 }  // namespace

@@ -37,6 +37,7 @@
 #include "lib/base/container_of.h"
 #include "lib/base/list.h"
 #include "lib/lwkt/context.h"
+#include "lib/lwkt/ipi_queue.h"
 #include "lib/lwkt/platform.h"
 #include "lib/lwkt/priority.h"
 #include "lib/lwkt/timer_wheel.h"
@@ -73,6 +74,36 @@ struct ThreadOptions {
 };
 
 enum class SleepResult : std::uint8_t { kWoken, kTimedOut };
+
+namespace detail {
+
+// A field that only the thread's own CPU touches (T2). A ground that checks
+// plain data finds out who else does; elsewhere it is a T, no more.
+template <class P, class T>
+struct OwnedOn {
+  using Type = T;
+};
+template <ChecksPlainData P, class T>
+struct OwnedOn<P, T> {
+  class Type {
+   public:
+    // NOLINTNEXTLINE(google-explicit-constructor): it stands where a T stands
+    Type(T value) { plain_.set(value); }
+    Type(const Type&) = delete;
+    Type& operator=(const Type&) = delete;
+    Type& operator=(T value) {
+      plain_.set(value);
+      return *this;
+    }
+    // NOLINTNEXTLINE(google-explicit-constructor): the same
+    operator T() const { return plain_.get(); }
+
+   private:
+    typename P::template Plain<T> plain_;
+  };
+};
+
+}  // namespace detail
 
 // Waits for tokens by letting other threads have the CPU.
 template <LwktPlatform P>
@@ -156,6 +187,9 @@ class Thread {
   template <LwktPlatform>
   friend class TokenBlocker;
 
+  template <class T>
+  using Owned = typename detail::OwnedOn<P, T>::Type;
+
   Thread(Cpu<P>& home, std::span<std::byte> stack, Entry entry, void* argument,
          const ThreadOptions& options, P ground);
   ~Thread() = default;
@@ -173,8 +207,8 @@ class Thread {
   typename P::template Atomic<Cpu<P>*> home_;
   Thread* run_next_ = nullptr;  // in the list that place() tells
   std::uint32_t critical_ = 0;
-  Place place_ = Place::kNew;
-  bool lapsed_ = false;  // its tokens are given up, to be had before it runs
+  Owned<Place> place_ = Place::kNew;
+  Owned<bool> lapsed_ = false;  // its tokens are given up, to be had first
   bool detached_;
   Priority priority_;
   Thread* preempted_ = nullptr;  // whose CPU it has borrowed (T4)
@@ -182,7 +216,7 @@ class Thread {
 
   // Sleep by address (sleep.h).
   ListHook sleep_hook_;
-  const void* asleep_on_ = nullptr;
+  Owned<const void*> asleep_on_ = nullptr;
   bool interlocked_ = false;
   SleepResult sleep_result_ = SleepResult::kWoken;
   Timer timeout_;
@@ -192,7 +226,7 @@ class Thread {
   bool borrowed_stack_ = false;
   Entry entry_;
   void* argument_;
-  Thread* joiner_ = nullptr;
+  Owned<Thread*> joiner_ = nullptr;
   unsigned moves_to_ = 0;
   ListHook all_hook_;
 

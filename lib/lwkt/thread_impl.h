@@ -157,7 +157,7 @@ void Thread<P>::join(Thread& other, Where where) {
       auto* here = static_cast<Cpu<P>*>(cpu_arg);
       Thread& target = *request->target;
       // LH: acquire. We may be here before the thread that moves is.
-      Cpu<P>* home = target.home_.load(std::memory_order_acquire);
+      Cpu<P>* home = &target.home();
       if (home != here) {
         here->system().fabric().send(here->index(), home->index(),
                                      {&Request::ask, request});

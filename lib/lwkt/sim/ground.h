@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <source_location>
@@ -22,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/lwkt/inspector.h"
 #include "lib/lwkt/sleep.h"
 #include "lib/lwkt/system.h"
 #include "lib/platform/sim/explore.h"
@@ -31,7 +33,10 @@ namespace odo::lwkt {
 
 using sim::Engine;
 
-class LwktSimGround;
+// Whether its thread lent the CPU when it stopped.
+struct LwktSimNote {
+  bool lent = false;
+};
 
 // What the ground's calls come down to; the world behind it knows the machine.
 class LwktSimMachine {
@@ -44,14 +49,32 @@ class LwktSimMachine {
   // In an interrupt handler on that CPU.
   std::function<void(unsigned cpu)> interrupted;
   std::function<void(unsigned cpu)> raise_timer;
+  // In a switch, when everything but the stack is the next thread's.
+  std::function<void(LwktSimNote& from, LwktSimNote& to)> switching;
   std::vector<CpuState> cpus;
   bool stacks_may_fail = false;
 
   [[nodiscard]] std::span<std::byte> map_stack(std::size_t bytes) {
     if (stacks_may_fail && Engine::current().inject_fault()) return {};
+    // The one taken back last comes first: who still uses it is found out.
+    for (auto it = free_.rbegin(); it != free_.rend(); ++it) {
+      if (it->size() != bytes) continue;
+      const std::span<std::byte> stack = *it;
+      free_.erase(std::next(it).base());
+      return stack;
+    }
     stacks_.emplace_back(
         static_cast<std::byte*>(std::aligned_alloc(64, bytes)));
     return {stacks_.back().get(), bytes};
+  }
+  void unmap_stack(std::span<std::byte> stack) {
+    const auto here =
+        reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    const auto low = reinterpret_cast<std::uintptr_t>(stack.data());
+    if (here - low < stack.size()) {
+      Engine::current().fail("a stack was taken back while in use");
+    }
+    free_.push_back(stack);
   }
   // On the stack of whatever runs there, or of nobody if the CPU sleeps.
   void handle(unsigned cpu) {
@@ -75,6 +98,7 @@ class LwktSimMachine {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
   std::vector<std::unique_ptr<std::byte, Free>> stacks_;
+  std::vector<std::span<std::byte>> free_;
 };
 
 class LwktSimGround : public sim::SimPlatform {
@@ -90,7 +114,7 @@ class LwktSimGround : public sim::SimPlatform {
                                              .token_poll_ns = 0,
                                              .cached_stacks = 1,
                                              .ipi_entries = 2};
-  struct StackNote {};
+  using StackNote = LwktSimNote;
   class Counter {
    public:
     void add_one() { ++count_; }
@@ -140,12 +164,18 @@ class LwktSimGround : public sim::SimPlatform {
   [[nodiscard]] std::span<std::byte> map_stack(std::size_t bytes) {
     return machine_->map_stack(bytes);
   }
-  void unmap_stack(std::span<std::byte> /*stack*/) {}
+  void unmap_stack(std::span<std::byte> stack) { machine_->unmap_stack(stack); }
   void make_note(StackNote& /*note*/, std::span<std::byte> /*stack*/) {}
-  void before_switch(StackNote& /*from*/, StackNote& /*to*/, bool /*ends*/) {}
+  void before_switch(StackNote& from, StackNote& to, bool /*ends*/) {
+    machine_->switching(from, to);
+  }
   void after_switch(StackNote& /*now*/) {}
   void lwkt_fault(const LwktFault& fault) {
-    Engine::current().fail(misuse_text(fault.what), fault.here);
+    // Static, because fail() does not return to clean up.
+    static std::string text;
+    text = std::string("thread \"") + fault.thread + "\" " +
+           misuse_text(fault.what);
+    Engine::current().fail(text, fault.here);
   }
 
  private:
@@ -158,6 +188,7 @@ using SimThread = Thread<LwktSimGround>;
 using SimCpu = Cpu<LwktSimGround>;
 using SimSleepers = Sleepers<LwktSimGround>;
 using SimInt = sim::Plain<int>;
+using SimInspector = Inspector<LwktSimGround>;
 
 // A machine with threads; when the last of them has ended it stops.
 class LwktWorld {
@@ -179,6 +210,9 @@ class LwktWorld {
       LwktSimGround here = ground();
       system_->cpu(cpu).attention().raise(here, cpu,
                                           Attention<LwktSimGround>::kTimer);
+    };
+    machine_.switching = [this](LwktSimNote& from, LwktSimNote& to) {
+      inspect_switch(from, to);
     };
   }
 
@@ -216,9 +250,14 @@ class LwktWorld {
         system_->cpu(i).run();
       });
     }
-    if (engine.run() == Engine::Outcome::kFinished && !holds()) {
-      engine.fail("the outcome is wrong");
+    if (engine.run() != Engine::Outcome::kFinished) return;
+    for (unsigned i = 0; i < system_->cpus(); ++i) {
+      if (const char* wrong = SimInspector::check(system_->cpu(i))) {
+        engine.fail(wrong);
+        return;
+      }
     }
+    if (!holds()) engine.fail("the outcome is wrong");
   }
 
  private:
@@ -238,6 +277,18 @@ class LwktWorld {
     Job& job = *static_cast<Job*>(argument);
     job.body(self);
     if (--job.world->left_ == 0) job.world->system_->stop();
+  }
+  // At every switch of every CPU: all threads are where they should be, and the
+  // right one goes on.
+  void inspect_switch(LwktSimNote& from, LwktSimNote& to) {
+    SimCpu& cpu = system_->cpu(Engine::current().cpu());
+    const char* wrong = SimInspector::check_places(cpu);
+    // Who gets back what it lent goes before others, and looks for them itself.
+    if (wrong == nullptr && !std::exchange(to.lent, false)) {
+      wrong = SimInspector::check_choice(cpu);
+    }
+    from.lent = SimInspector::thread_of(from).place() == Place::kPreempted;
+    if (wrong != nullptr) Engine::current().fail(wrong);
   }
 
   LwktSimMachine machine_;

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lib/lwkt/sim/sleep_programs.h"
+#include "lib/lwkt/sim/pair_programs.h"
 
 namespace odo::lwkt {
 
@@ -35,12 +35,28 @@ inline sim::ExploreOptions lwkt_seeds(sim::Mode mode,
   return options;
 }
 
+// Every act beside every other.
+inline void add_pairs(std::vector<LwktSimProgram>& programs) {
+  constexpr const char* kNames[kActs] = {
+      "start",   "wake",       "timed sleep", "exit",
+      "join",    "move",       "call",        "yield",
+      "preempt", "token wait", "tick",        "critical section"};
+  for (unsigned i = 0; i < kActs; ++i) {
+    const auto first = static_cast<Act>(i);
+    const auto run = [first](Engine& m) { a_pair_of_acts(m, first); };
+    const std::string name = std::string("pairs with ") + kNames[i];
+    programs.push_back({name, lwkt_exhaustive(1), run});
+    programs.push_back(
+        {name + ", random", lwkt_seeds(sim::Mode::kRandom, 1000), run});
+  }
+}
+
 inline std::vector<LwktSimProgram> lwkt_sim_programs() {
   using OwnedPort = ThreadPort<LwktSimGround>;
   using SharedPort = SpinPort<LwktSimGround>;
   constexpr auto kPct = sim::Mode::kPct;
   constexpr auto kRandom = sim::Mode::kRandom;
-  return {
+  std::vector<LwktSimProgram> programs = {
       {"join here", lwkt_exhaustive(2), [](Engine& m) { join_and_exit(m, 1); }},
       {"join from afar", lwkt_exhaustive(1),
        [](Engine& m) { join_and_exit(m, 0); }},
@@ -48,6 +64,8 @@ inline std::vector<LwktSimProgram> lwkt_sim_programs() {
        [](Engine& m) { join_and_exit(m, 0); }},
       {"join one that moves", lwkt_exhaustive(1), join_one_that_moves},
       {"join one that moves, PCT", lwkt_seeds(kPct, 2000), join_one_that_moves},
+      {"a home is found before its thread", lwkt_exhaustive(1),
+       a_home_is_found_before_its_thread},
       {"threads change places", lwkt_exhaustive(1), threads_change_places},
       {"threads change places, random", lwkt_seeds(kRandom, 2000),
        threads_change_places},
@@ -117,7 +135,39 @@ inline std::vector<LwktSimProgram> lwkt_sim_programs() {
        [](Engine& m) { an_abort_meets_a_receiver<OwnedPort>(m); }},
       {"an abort meets a receiver, spinlock", lwkt_seeds(kPct, 2000),
        [](Engine& m) { an_abort_meets_a_receiver<SharedPort>(m); }},
+      {"one of two wakes, beside one, PCT", lwkt_seeds(kPct, 3000),
+       [](Engine& m) { one_of_two_wakes(m, 0); }},
+      {"one of two wakes, beside the other, PCT", lwkt_seeds(kPct, 3000),
+       [](Engine& m) { one_of_two_wakes(m, 1); }},
+      {"a timeout takes no wake-up", lwkt_exhaustive(1),
+       [](Engine& m) { a_timeout_takes_no_wakeup(m, 1); }},
+      {"a timeout takes no wake-up, PCT", lwkt_seeds(kPct, 3000),
+       [](Engine& m) { a_timeout_takes_no_wakeup(m, 0); }},
+      {"the clock wakes an idle CPU", lwkt_exhaustive(1),
+       the_clock_wakes_an_idle_cpu},
+      {"the clock and a call wake an idle CPU", lwkt_exhaustive(1),
+       the_clock_and_a_call_wake_an_idle_cpu},
+      {"the clock and a call wake an idle CPU, PCT", lwkt_seeds(kPct, 2000),
+       the_clock_and_a_call_wake_an_idle_cpu},
+      {"woken by name, here", lwkt_exhaustive(2),
+       [](Engine& m) { woken_by_name(m, 0); }},
+      {"woken by name, from afar", lwkt_exhaustive(1),
+       [](Engine& m) { woken_by_name(m, 1); }},
+      {"a sleeper moves", lwkt_exhaustive(1),
+       [](Engine& m) { sleepers_change_places(m, 1); }},
+      {"sleepers change places, PCT", lwkt_seeds(kPct, 2000),
+       [](Engine& m) { sleepers_change_places(m, 2); }},
+      {"interrupt threads preempt each other", lwkt_exhaustive(1),
+       [](Engine& m) { interrupt_threads_preempt_each_other(m, false); }},
+      {"an interrupt thread moves away, PCT", lwkt_seeds(kPct, 3000),
+       [](Engine& m) { interrupt_threads_preempt_each_other(m, true); }},
+      {"stop waits for threads", lwkt_exhaustive(1), stop_waits_for_threads},
+      {"a tick ends the quantum", lwkt_exhaustive(0), a_tick_ends_the_quantum},
+      {"a tick ends the quantum, PCT", lwkt_seeds(kPct, 2000),
+       a_tick_ends_the_quantum},
   };
+  add_pairs(programs);
+  return programs;
 }
 
 // Those with one of the words in their names; the report of the first that

@@ -63,6 +63,24 @@ inline void join_one_that_moves(Engine& m) {
   w.run(m, [&] { return data.get() == 2; });
 }
 
+// A CPU that finds itself to be a thread's home, though the thread is still on
+// its way, may touch what is the thread's.
+inline void a_home_is_found_before_its_thread(Engine& m) {
+  LwktWorld w(2);
+  SimInt data(0);
+  SimThread& moves = w.add(1, [&](SimThread& self) {
+    add_one(data);
+    self.set_cpu(0);
+    add_one(data);
+  });
+  w.add(0, [&](SimThread& self) {
+    self.enter_critical();
+    if (&moves.home() == &self.cpu()) add_one(data);
+    self.exit_critical();
+  });
+  w.run(m, [&] { return data.get() >= 2; });
+}
+
 // Two threads change places, and meet there.
 inline void threads_change_places(Engine& m) {
   LwktWorld w(2);
