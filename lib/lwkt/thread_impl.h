@@ -40,13 +40,15 @@ ODO_ALWAYS_INLINE void Thread<P>::yield(Where where) {
     return;
   }
   if (!here.queue_.has(priority_)) return;
+  // Before the look at the queue: an interrupt may put a higher thread there.
+  enter_critical();
   auto& list = here.queue_.list(priority_);
   if (!here.queue_.highest_is(priority_) || tokens_.depth() != 0 ||
       list.front().lapsed_) [[unlikely]] {
+    exit_critical();
     here.yield_slowly(*this, where);
     return;
   }
-  enter_critical();
   place_ = Place::kQueued;
   here.template resume<Cpu<P>::Ends::kNo>(*this, list.exchange_front(*this));
   // As exit_critical(), knowing that this is the outermost section.
