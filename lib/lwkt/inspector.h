@@ -10,6 +10,7 @@
 // Complexity: the square of the CPU's threads: each is looked for in its list.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,6 +28,7 @@ class Inspector {
   // null.
   [[nodiscard]] static const char* check(Cpu<P>& cpu) {
     if (const char* wrong = check_places(cpu)) return wrong;
+    if (const char* wrong = check_progress(cpu)) return wrong;
     for (const ThreadT& thread : cpu.all_) {
       if (&thread.cpu() != &cpu) return "a thread is another CPU's as well";
     }
@@ -53,6 +55,16 @@ class Inspector {
     }
     if (const char* wrong = check_chain(cpu)) return wrong;
     if (const char* wrong = check_sleepers(cpu)) return wrong;
+    std::size_t cached = 0;
+    for (const ThreadT& thread : cpu.cached_) {
+      ++cached;
+      if (thread.place_ != Place::kDead || thread.borrowed_stack_) {
+        return "a stack is kept that is still somebody's";
+      }
+    }
+    if (cached != cpu.cached_count_ || cached > P::kLwktTuning.cached_stacks) {
+      return "more stacks are kept than wanted, or counted";
+    }
     for (const ThreadT& thread : cpu.dead_) {
       if (thread.place_ != Place::kDead || thread.detached_ ||
           thread.joiner_ != nullptr) {
@@ -87,6 +99,20 @@ class Inspector {
   }
 
  private:
+  // Between switches: nobody waits for the next one who should not.
+  [[nodiscard]] static const char* check_progress(Cpu<P>& cpu) {
+    if (cpu.current_ == &cpu.idle_) return nullptr;
+    if (!cpu.stepped_off_.empty()) return "a thread that left was not sent on";
+    if (cpu.preemption_due_) return nullptr;
+    for (Priority priority =
+             std::max(cpu.current_->priority_ + 1, kInterruptSupport);
+         priority < kPriorities; ++priority) {
+      for (const ThreadT& thread : cpu.queue_.list(priority)) {
+        if (!thread.lapsed_) return "an interrupt thread was left in the queue";
+      }
+    }
+    return nullptr;
+  }
   [[nodiscard]] static bool lives_here(Cpu<P>& cpu, const ThreadT& thread) {
     for (const ThreadT& one : cpu.all_) {
       if (&one == &thread) return true;

@@ -222,7 +222,8 @@ class ThreadPort : public Port<P> {
 
   ThreadT* owner_;
   [[no_unique_address]] typename Base::Maker maker_;
-  Waits waits_ = Waits::kNot;
+  // Stands for all that is the owner's CPU's alone.
+  typename detail::OwnedOn<P, Waits>::Type waits_ = Waits::kNot;
   const MessageT* waits_for_ = nullptr;
   Queue urgent_;
   Queue queue_;

@@ -287,7 +287,12 @@ class LwktWorld {
     if (wrong == nullptr && !std::exchange(to.lent, false)) {
       wrong = SimInspector::check_choice(cpu);
     }
-    from.lent = SimInspector::thread_of(from).place() == Place::kPreempted;
+    const SimThread& stops = SimInspector::thread_of(from);
+    from.lent = stops.place() == Place::kPreempted;
+    if (from.lent &&
+        SimInspector::thread_of(to).priority() <= stops.priority()) {
+      wrong = "a CPU was lent to a thread that does not outrank its own";
+    }
     if (wrong != nullptr) Engine::current().fail(wrong);
   }
 

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,19 +37,35 @@ inline sim::ExploreOptions lwkt_seeds(sim::Mode mode,
   return options;
 }
 
-// Every act beside every other.
+// Every act beside every other. Some have too many ways at a bound of one for
+// every day; ODO_LONG tries those as well.
 inline void add_pairs(std::vector<LwktSimProgram>& programs) {
-  constexpr const char* kNames[kActs] = {
-      "start",   "wake",       "timed sleep", "exit",
-      "join",    "move",       "call",        "yield",
-      "preempt", "token wait", "tick",        "critical section"};
-  for (unsigned i = 0; i < kActs; ++i) {
-    const auto first = static_cast<Act>(i);
-    const auto run = [first](Engine& m) { a_pair_of_acts(m, first); };
-    const std::string name = std::string("pairs with ") + kNames[i];
-    programs.push_back({name, lwkt_exhaustive(1), run});
+  const unsigned long_bound = std::getenv("ODO_LONG") != nullptr ? 1 : 0;
+  const struct {
+    Act act;
+    const char* name;
+    unsigned bound;
+  } acts[] = {
+      {Act::kStart, "start", 1},
+      {Act::kWake, "wake", long_bound},
+      {Act::kSleep, "timed sleep", long_bound},
+      {Act::kExit, "exit", 1},
+      {Act::kJoin, "join", long_bound},
+      {Act::kMove, "move", long_bound},
+      {Act::kCall, "call", 1},
+      {Act::kYield, "yield", 1},
+      {Act::kPreempt, "preempt", 1},
+      {Act::kToken, "token wait", 1},
+      {Act::kTick, "tick", 1},
+      {Act::kCritical, "critical section", 1},
+  };
+  static_assert(std::size(acts) == kActs);
+  for (const auto& [act, name, bound] : acts) {
+    const auto run = [first = act](Engine& m) { a_pair_of_acts(m, first); };
+    const std::string title = std::string("pairs with ") + name;
+    programs.push_back({title, lwkt_exhaustive(bound), run});
     programs.push_back(
-        {name + ", random", lwkt_seeds(sim::Mode::kRandom, 1000), run});
+        {title + ", random", lwkt_seeds(sim::Mode::kRandom, 2000), run});
   }
 }
 
@@ -131,6 +149,10 @@ inline std::vector<LwktSimProgram> lwkt_sim_programs() {
        [](Engine& m) { a_call<SharedPort>(m, 1, 1); }},
       {"a call under a spinlock, there, PCT", lwkt_seeds(kPct, 2000),
        [](Engine& m) { a_call<SharedPort>(m, 1, 2); }},
+      {"a message follows one that moves", lwkt_exhaustive(0),
+       a_message_follows_a_move},
+      {"a message follows one that moves, PCT", lwkt_seeds(kPct, 3000),
+       a_message_follows_a_move},
       {"an abort meets a receiver", lwkt_seeds(kPct, 2000),
        [](Engine& m) { an_abort_meets_a_receiver<OwnedPort>(m); }},
       {"an abort meets a receiver, spinlock", lwkt_seeds(kPct, 2000),
@@ -161,6 +183,23 @@ inline std::vector<LwktSimProgram> lwkt_sim_programs() {
        [](Engine& m) { interrupt_threads_preempt_each_other(m, false); }},
       {"an interrupt thread moves away, PCT", lwkt_seeds(kPct, 3000),
        [](Engine& m) { interrupt_threads_preempt_each_other(m, true); }},
+      {"a search goes on", lwkt_exhaustive(0), a_search_goes_on},
+      {"a search goes on, PCT", lwkt_seeds(kPct, 2000), a_search_goes_on},
+      {"woken while queued", lwkt_exhaustive(1), woken_while_queued},
+      {"an interrupt thread runs at once", lwkt_exhaustive(1),
+       an_interrupt_thread_runs_at_once},
+      {"equals do not preempt", lwkt_exhaustive(1), equals_do_not_preempt},
+      {"equals do not preempt, PCT", lwkt_seeds(kPct, 3000),
+       equals_do_not_preempt},
+      {"a call comes while others are made, PCT", lwkt_seeds(kPct, 3000),
+       a_call_comes_while_others_are_made},
+      {"a call comes while others are made", lwkt_exhaustive(1),
+       a_call_comes_while_others_are_made},
+      {"a timer comes while a call is made", lwkt_exhaustive(1),
+       a_timer_comes_while_a_call_is_made},
+      {"a timer comes while a call is made, random", lwkt_seeds(kRandom, 50000),
+       a_timer_comes_while_a_call_is_made},
+      {"the highest runs", lwkt_exhaustive(1), the_highest_runs},
       {"stop waits for threads", lwkt_exhaustive(1), stop_waits_for_threads},
       {"a tick ends the quantum", lwkt_exhaustive(0), a_tick_ends_the_quantum},
       {"a tick ends the quantum, PCT", lwkt_seeds(kPct, 2000),

@@ -187,6 +187,42 @@ void a_call(Engine& m, unsigned server_cpu, int questions) {
   w.run(m, [] { return true; });
 }
 
+// The one that answers moves between two questions, and the second may come to
+// its new CPU before it does: what it did on the old one is there by then.
+inline void a_message_follows_a_move(Engine& m) {
+  using P = ThreadPort<LwktSimGround>;
+  LwktWorld w(2);
+  alignas(P) std::byte room[sizeof(P)];
+  P* port = nullptr;
+  SimAtomic<bool> up(false);
+  w.add(1, [&](SimThread& self) {
+    port = new (room) P(self, "server");
+    // Release: as in a_call().
+    up.store(true, std::memory_order_release);
+    SimSleepers::wakeup(self, &up);
+    for (int i = 0; i < 2; ++i) {
+      auto& question = static_cast<SimQuestion&>(port->wait(self));
+      add_one(question.value);
+      Port<LwktSimGround>::reply(self, question, 5);
+      if (i == 0) self.set_cpu(0);
+      inspect(self);
+    }
+  });
+  for (unsigned i = 0; i < 2; ++i) {
+    w.add(i, [&](SimThread& self) {
+      while (!up.load(std::memory_order_acquire)) sleep_until(self, up);
+      alignas(P) std::byte reply_room[sizeof(P)];
+      P& replies = *new (reply_room) P(self, "replies");
+      SimQuestion question(replies);
+      if (Port<LwktSimGround>::call(self, *port, question) != 5 ||
+          question.value.get() != 1) {
+        Engine::current().fail("a wrong answer");
+      }
+    });
+  }
+  w.run(m, [] { return true; });
+}
+
 // Asked back while a receiver on another CPU may take it.
 template <class P>
 void an_abort_meets_a_receiver(Engine& m) {

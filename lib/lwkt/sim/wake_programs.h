@@ -57,8 +57,8 @@ inline void a_timeout_takes_no_wakeup(Engine& m, unsigned waker_cpu) {
   SimInt asleep(0);
   SimAtomic<bool> bell(false);
   w.add(0, [&](SimThread& self) {
-    const std::uint64_t soon_ns = self.cpu().ground().now_ns() + 1;
-    if (SimSleepers::sleep(self, &bell, soon_ns) == SleepResult::kWoken) {
+    // At once, so that it may be due with the wake-up, or while that waits.
+    if (SimSleepers::sleep(self, &bell, 0) == SleepResult::kWoken) {
       SimSleepers::wakeup_one(self, &bell);
     }
     inspect(self);
@@ -85,7 +85,10 @@ inline void the_clock_wakes_an_idle_cpu(Engine& m) {
   LwktWorld w(1);
   constexpr std::uint64_t kStepNs = 4 * TimerWheel::kTickNs;
   int awake = 0;
-  for (unsigned i = 3; i > 0; --i) {
+  // The earliest first asks the ground once, the latest first three times.
+  const bool earliest_first = m.choose(2) == 1;
+  for (unsigned turn = 1; turn <= 3; ++turn) {
+    const unsigned i = earliest_first ? turn : 4 - turn;
     w.add(0, [&, i](SimThread& self) {
       const std::uint64_t deadline_ns = i * kStepNs;
       const SleepResult result = SimSleepers::sleep(self, &w, deadline_ns);
@@ -217,6 +220,206 @@ inline void interrupt_threads_preempt_each_other(Engine& m, bool moves) {
   w.run(m, [&] { return order.get() == 2; });
 }
 
+// A CPU that a search for a sleeper finds none on sends it on. The first one
+// is searched because somebody was about to sleep there.
+inline void a_search_goes_on(Engine& m) {
+  LwktWorld w(3);
+  SimAtomic<bool> left(false);
+  SimAtomic<bool> asleep(false);
+  SimAtomic<bool> bell(false);
+  w.add(1, [&](SimThread& self) {
+    SimSleepers::interlock(self, &bell);
+    SimSleepers::cancel(self);
+    left.store(true, std::memory_order_relaxed);
+    SimSleepers::wakeup(self, &left);
+  });
+  w.add(2, [&](SimThread& self) {
+    sleep_until(self, left);
+    SimSleepers::interlock(self, &bell);
+    self.enter_critical();
+    asleep.store(true, std::memory_order_relaxed);
+    SimSleepers::wakeup(self, &asleep);
+    self.exit_critical();
+    SimSleepers::sleep(self, &bell);
+  });
+  w.add(0, [&](SimThread& self) {
+    sleep_until(self, asleep);
+    SimSleepers::wakeup_one(self, &bell);
+  });
+  w.run(m, [] { return true; });
+}
+
+// Woken after the interlock, while it waits in the run queue: it is in one
+// queue once, and its sleep returns at once.
+inline void woken_while_queued(Engine& m) {
+  LwktWorld w(2);
+  SimAtomic<bool> ready(false);
+  int turns = 0;
+  w.add(0, [&](SimThread& self) {
+    SimSleepers::interlock(self, &ready);
+    if (!ready.load(std::memory_order_relaxed)) {
+      self.yield();
+      inspect(self);
+      SimSleepers::sleep(self, &ready);
+    }
+    SimSleepers::cancel(self);
+    inspect(self);
+    ++turns;
+  });
+  w.add(0, [&](SimThread& self) {
+    inspect(self);
+    (void)ready.load(std::memory_order_relaxed);
+    inspect(self);
+    ++turns;
+  });
+  w.add(1, [&](SimThread& self) {
+    ready.store(true, std::memory_order_relaxed);
+    SimSleepers::wakeup(self, &ready);
+  });
+  w.run(m, [&] { return turns == 2; });
+}
+
+// An interrupt thread runs at once: who waits for it without giving its CPU
+// away is not waited for.
+inline void an_interrupt_thread_runs_at_once(Engine& m) {
+  LwktWorld w(2);
+  SimAtomic<bool> bell(false);
+  SimAtomic<bool> ran(false);
+  w.add(0,
+        [&](SimThread& self) {
+          sleep_until(self, bell);
+          ran.store(true, std::memory_order_relaxed);
+        },
+        {.priority = kInterruptSupport});
+  w.add(0, [&](SimThread& self) {
+    // Not self.cpu(): what comes between the look and the rest, here on this
+    // CPU, the engine would not count as somebody's progress.
+    LwktSimGround ground = w.ground();
+    while (!ran.load(std::memory_order_relaxed)) ground.relax();
+    inspect(self);
+  });
+  w.add(1, [&](SimThread& self) {
+    bell.store(true, std::memory_order_relaxed);
+    SimSleepers::wakeup(self, &bell);
+  });
+  w.run(m, [] { return true; });
+}
+
+// Two of one priority in the interrupt band: neither comes between the other's
+// start and end, but both come before the thread that they interrupt goes on.
+inline void equals_do_not_preempt(Engine& m) {
+  LwktWorld w(2);
+  SimAtomic<bool> bells[2];
+  bool inside = false;
+  int ran = 0;
+  for (SimAtomic<bool>& bell : bells) {
+    w.add(0,
+          [&](SimThread& self) {
+            sleep_until(self, bell);
+            if (inside) Engine::current().fail("an equal came between");
+            inside = true;
+            inspect(self);
+            (void)bell.load(std::memory_order_relaxed);
+            inspect(self);
+            inside = false;
+            ++ran;
+          },
+          {.priority = kInterruptLow});
+  }
+  w.add(0, [&](SimThread& self) {
+    for (int i = 0; i < 3; ++i) {
+      (void)bells[0].load(std::memory_order_relaxed);
+      inspect(self);
+    }
+  });
+  w.add(1, [&](SimThread& self) {
+    for (SimAtomic<bool>& bell : bells) {
+      bell.store(true, std::memory_order_relaxed);
+      SimSleepers::wakeup(self, &bell);
+    }
+  });
+  w.run(m, [&] { return ran == 2; });
+}
+
+// Calls that come while others are made in the look at a section's end: nobody
+// looks again later.
+inline void a_call_comes_while_others_are_made(Engine& m) {
+  LwktWorld w(2);
+  SimAtomic<std::uint32_t> calls(0);
+  w.add(0, [&](SimThread&) {
+    LwktSimGround ground = w.ground();
+    while (calls.load(std::memory_order_relaxed) != 2) ground.relax();
+  });
+  w.add(1, [&](SimThread& self) {
+    for (int i = 0; i < 2; ++i) {
+      self.cpu().call_on(
+          self, 0,
+          {[](void* argument, void*) {
+             (void)static_cast<SimAtomic<std::uint32_t>*>(argument)->fetch_add(
+                 1, std::memory_order_relaxed);
+           },
+           &calls});
+    }
+  });
+  w.run(m, [] { return true; });
+}
+
+// The same for a timer: its interrupt may come in the section in which a call
+// is made, and finds nobody who looks later than the end of that.
+inline void a_timer_comes_while_a_call_is_made(Engine& m) {
+  LwktWorld w(2);
+  SimAtomic<bool> fired(false);
+  SimAtomic<std::uint32_t> calls(0);
+  w.add(0, [&](SimThread& self) {
+    LwktSimGround ground = w.ground();
+    Callout<LwktSimGround> callout(
+        [](void* argument) {
+          static_cast<SimAtomic<bool>*>(argument)->store(
+              true, std::memory_order_relaxed);
+        },
+        &fired);
+    callout.arm(self, ground.now_ns());
+    while (!fired.load(std::memory_order_relaxed)) ground.relax();
+  });
+  w.add(1, [&](SimThread& self) {
+    self.cpu().call_on(
+        self, 0,
+        {[](void* argument, void*) {
+           (void)static_cast<SimAtomic<std::uint32_t>*>(argument)->fetch_add(
+               1, std::memory_order_relaxed);
+         },
+         &calls});
+  });
+  w.run(m, [&] { return calls.load(std::memory_order_relaxed) == 1; });
+}
+
+// Four priorities below the interrupt band, made in the wrong order by threads
+// that yield and sleep: the choice is looked at in each switch (ground.h).
+inline void the_highest_runs(Engine& m) {
+  LwktWorld w(1);
+  SimInt order(0);
+  constexpr Priority kSome[] = {kUserNormal, kKernelNormal, kSoftNormal,
+                                kSoftTimer};
+  w.add(0, [&](SimThread& self) { self.yield(); });
+  w.add(0, [&](SimThread& self) {
+    for (const Priority priority : kSome) {
+      w.start(self.cpu(),
+              [&, priority](SimThread& child) {
+                add_one(order);
+                child.yield();
+                (void)SimSleepers::sleep(child, &order, 0);
+                child.set_priority(kSoftTimer + kUserNormal - priority);
+                child.yield();
+              },
+              {.priority = priority, .lifetime = Lifetime::kDetached});
+    }
+    self.yield();  // to three of them, and not to our equal first
+    if (order.get() != 3) Engine::current().fail("a higher one did not run");
+    inspect(self);
+  });
+  w.run(m, [&] { return order.get() == 4; });
+}
+
 // Told to stop while threads live: each CPU goes on until it has none.
 inline void stop_waits_for_threads(Engine& m) {
   LwktWorld w(2);
@@ -247,9 +450,8 @@ inline void a_tick_ends_the_quantum(Engine& m) {
   SimAtomic<bool> ticked(false);
   bool neighbour_ran = false;
   w.add(0, [&](SimThread& self) {
-    while (!ticked.load(std::memory_order_relaxed)) {
-      self.cpu().ground().relax();
-    }
+    LwktSimGround ground = w.ground();
+    while (!ticked.load(std::memory_order_relaxed)) ground.relax();
     if (neighbour_ran) Engine::current().fail("a quantum ended by itself");
     self.yield_if_due();
     if (!neighbour_ran) Engine::current().fail("a quantum did not end");

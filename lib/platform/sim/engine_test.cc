@@ -2,8 +2,12 @@
 // The simulated machine itself: what it must find, what it must not report,
 // and that a failure can be run again.
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "lib/platform/sim/explore.h"
@@ -289,6 +293,140 @@ TEST(EngineTest, AHandlerThatEndedItsInterruptMayBeInterrupted) {
   EXPECT_TRUE(report.ok()) << report.text();
   EXPECT_TRUE(nested);
   EXPECT_FALSE(not_nested);
+}
+
+// A stack below a thread's own, to go to and from as a kernel's switch does.
+struct OtherStack {
+  // Static: an execution that is given up leaves it in the middle of things.
+  inline static std::byte room[std::size_t{64} * 1024];
+  inline static void* there = nullptr;
+  inline static void* here = nullptr;
+  inline static void (*body)() = nullptr;
+
+  static void prepare(void (*runs)()) {
+    body = runs;
+    auto* top = reinterpret_cast<std::uintptr_t*>(room + sizeof room);
+    *--top = 0;
+    *--top = reinterpret_cast<std::uintptr_t>(&OtherStack::enter);
+    for (int i = 0; i < 6; ++i) *--top = 0;
+    there = top;
+  }
+  static void enter() {
+    body();
+    ODO_PANIC("the other stack came to its end");
+  }
+  static void go() { detail::switch_stack(&here, there); }
+  static void back() { detail::switch_stack(&there, here); }
+};
+
+TEST(EngineTest, AHandlerMayGoToAnotherStackAndReturnAfterOthers) {
+  // The first interrupt leaves for the other stack from the middle of an
+  // operation; the second one, which comes there, leads back; and the operation
+  // that the first one interrupted is done once, and sees what they did.
+  static SimAtomic<std::uint32_t>* n = nullptr;
+  static bool away = false;
+  bool back_by_itself = false;
+  bool back_by_another = false;
+  const Report report = explore({}, [&](Engine& m) {
+    SimAtomic<std::uint32_t> count(0);
+    n = &count;
+    away = false;
+    bool returned = false;
+    bool led_back = false;
+    OtherStack::prepare([] {
+      while (true) {
+        // Interrupted here, or not at all: then it goes back by itself.
+        (void)n->fetch_add(16, Order::relaxed);
+        if (away) {
+          away = false;
+          OtherStack::back();
+        }
+      }
+    });
+    const auto handler = [&] {
+      Engine::current().end_interrupt();
+      if (away) {
+        away = false;
+        led_back = true;
+        OtherStack::back();  // to the first handler; this one stays there
+      }
+      away = true;
+      OtherStack::go();
+      returned = true;
+    };
+    m.spawn(0, "target", [&] {
+      Engine& e = Engine::current();
+      (void)count.fetch_add(1, Order::relaxed);
+      const std::uint32_t seen = count.fetch_add(1, Order::relaxed);
+      if ((seen & 15) != 1) e.fail("an interrupted operation was done twice");
+      // Interrupts come again after the return.
+      while ((count.load(Order::relaxed) & 256) == 0) e.relax();
+      back_by_itself |= returned && !led_back;
+      back_by_another |= returned && led_back;
+    });
+    m.spawn(1, "sender", [&] {
+      Engine& e = Engine::current();
+      for (int i = 0; i < 2; ++i) e.send_ipi(0, handler);
+      e.send_ipi(0, [&] { (void)count.fetch_add(256, Order::relaxed); });
+    });
+    m.run();
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+  EXPECT_TRUE(report.complete);
+  EXPECT_TRUE(back_by_itself);
+  EXPECT_TRUE(back_by_another);
+}
+
+TEST(EngineTest, AnInterruptedOperationIsStillInTheWayOfOthers) {
+  // What the handler did last must not pass for what its CPU does next: then
+  // that next thing would never come between the two looks, as if it made no
+  // difference to them.
+  std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
+  const Report report = explore({}, [&](Engine& m) {
+    SimAtomic<std::uint32_t> wanted(0);
+    SimAtomic<bool> handled(false);
+    bool done = false;
+    bool in_between = false;
+    std::uint32_t first = 0;
+    std::uint32_t second = 0;
+    m.spawn(0, "target", [&] {
+      (void)wanted.fetch_add(1, Order::relaxed);
+      done = true;
+    });
+    m.spawn(1, "sender", [&] {
+      Engine::current().send_ipi(0, [&] {
+        in_between = !done;
+        handled.store(true, Order::relaxed);
+      });
+      while (!handled.load(Order::relaxed)) Engine::current().relax();
+      first = wanted.fetch_add(0, Order::relaxed);
+      second = wanted.fetch_add(0, Order::relaxed);
+    });
+    if (m.run() == Engine::Outcome::kFinished && in_between) {
+      seen.insert({first, second});
+    }
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(seen.size(), 3u);
+  EXPECT_TRUE(seen.contains({0, 1}));
+}
+
+TEST(EngineTest, AnInterruptComesAfterAHandlerThatSaidNothing) {
+  const Report report = explore({}, [](Engine& m) {
+    SimAtomic<std::uint32_t> n(0);
+    m.spawn(0, "target", [&] {
+      while (n.load(Order::relaxed) != 2) Engine::current().relax();
+    });
+    m.spawn(1, "sender", [&] {
+      for (int i = 0; i < 2; ++i) {
+        Engine::current().send_ipi(
+            0, [&] { (void)n.fetch_add(1, Order::relaxed); });
+      }
+    });
+    m.run();
+  });
+  EXPECT_TRUE(report.ok()) << report.text();
 }
 
 TEST(EngineTest, ATimerFarAwayHoldsUpNoOtherInterrupt) {
