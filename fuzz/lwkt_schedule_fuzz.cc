@@ -1,66 +1,117 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Random sequences of what threads do, on one CPU: after each, the thread that
-// runs is the one that a plain model of the rules names, and every thread is in
-// exactly one place.
+// Random programs of threads on a machine of one to four CPUs that takes its
+// steps one after the other: wherever a thread or an idle CPU has the word, it
+// is the one that a plain model of the rules names, the switches on the way
+// were the model's, and every thread is in exactly one place.
 //
-// A byte is an operation of whichever thread runs; its upper bits say on what.
-// When the bytes are used up each thread leaves its critical sections and ends,
-// and the first thread, which never sleeps, wakes who still does.
+// The first byte says how many CPUs. Then a byte of the driver's, which lets a
+// CPU go on for some operations, interrupts it, or moves the clock; and what
+// threads do meanwhile, an operation to a byte or two of the same input. When
+// that is used up, threads leave what they are in and end. The first one, which
+// never sleeps, goes from CPU to CPU meanwhile, wakes who sleeps and starts who
+// was forgotten; an idle CPU is now left alone unless something woke it.
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
+#include <utility>
 
+#include "fuzz/lwkt_ground.h"
 #include "fuzz/lwkt_schedule_model.h"
-#include "lib/lwkt/host/ground.h"
+#include "fuzz/lwkt_schedule_parts.h"
+#include "fuzz/lwkt_schedule_script.h"
+#include "lib/base/container_of.h"
 #include "lib/lwkt/inspector.h"
 #include "lib/lwkt/sleep.h"
 
 namespace odo::fuzz {
 namespace {
 
-using lwkt::HostGround;
-using Thread = lwkt::Thread<HostGround>;
-using Sleep = lwkt::Sleepers<HostGround>;
-using Machine = lwkt::System<HostGround>;
+using Thread = lwkt::Thread<SteppedGround>;
+using Sleep = lwkt::Sleepers<SteppedGround>;
+using Machine = lwkt::System<SteppedGround>;
+using Cpu = lwkt::Cpu<SteppedGround>;
+using Attention = lwkt::Attention<SteppedGround>;
+using Token = tokens::Token<SteppedGround>;
 
-constexpr unsigned kAddresses = 3;
-constexpr std::size_t kMaxThreads = 24;
-constexpr unsigned kPriorities[] = {lwkt::kKernelNormal,  lwkt::kKernelUser,
-                                    lwkt::kSoftNormal,    lwkt::kInterruptLow,
-                                    lwkt::kInterruptHigh, lwkt::kUserNormal,
-                                    lwkt::kKernelNormal,  lwkt::kIdleWork};
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "the schedule is wrong: %s\n", what);
-  std::abort();
-}
+constexpr tokens::TokenClass kFuzzed{"fuzzed"};
 
 class Harness {
  public:
   explicit Harness(std::span<const std::uint8_t> bytes)
-      : bytes_(bytes),
-        storage_(new(kAlign) std::byte[Machine::storage_bytes(1)]),
-        machine_({storage_.get(), Machine::storage_bytes(1)}, 1) {}
+      : input_(bytes),
+        cpus_(1 + input_.next() % kMaxCpus),
+        model_(cpus_, stepper_.now_ns() / kTickNs),
+        storage_(new(kAlign) std::byte[Machine::storage_bytes(cpus_)]) {
+    stepper_.hooks = {
+        .run =
+            [this](unsigned cpu) {
+              machine().cpu(cpu).run();
+              settle(cpu);
+              require(model_.has_ended(cpu), "a CPU ended too early");
+            },
+        .made =
+            [this](unsigned number, void* thread) {
+              require(number == jobs_.size(), "threads are made out of order");
+              jobs_.push_back(
+                  {static_cast<Thread*>(thread), std::move(lending_)});
+            },
+        .switches =
+            [this](unsigned from, unsigned to) {
+              const Place left =
+                  from == kIdle ? Place::kRunning : jobs_[from].thread->place();
+              log_.push_back({from, to, left});
+            },
+        .idles = [this](unsigned cpu,
+                        std::uint64_t deadline_ns) { idle(cpu, deadline_ns); },
+        .timer_fires = [this](unsigned cpu) { raise(cpu, Attention::kTimer); },
+    };
+    for (std::size_t i = 0; i < kAddresses; ++i) {
+      places_[i] = {this, static_cast<unsigned>(i)};
+      for (Alarm& alarm : alarms_[i]) alarm.place = &places_[i];
+    }
+    machine_ = std::make_unique<Machine>(
+        std::span(storage_.get(), Machine::storage_bytes(cpus_)), cpus_,
+        SteppedGround(stepper_));
+  }
 
   void run() {
-    model_.begin(make(lwkt::kIdleWork));
-    machine_.cpu(0).start(*jobs_[0].thread);
-    machine_.cpu(0).run();
-    require(model_.alive() == 0, "somebody was forgotten");
+    for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
+      stepper_.add_cpu(cpu);
+      auto made =
+          machine().cpu(cpu).create(&Harness::enter, this,
+                                    {.name = "fuzzed",
+                                     .priority = kSomePriorities[cpu],
+                                     .lifetime = lwkt::Lifetime::kDetached,
+                                     .stack_bytes = kStackBytes});
+      require(made.has_value(), "no memory");
+      machine().cpu(cpu).start(**made);
+      model_.begin(cpu, kSomePriorities[cpu], kDetached);
+    }
+    while (!input_.is_empty()) drive(input_.next());
+    finish();
   }
 
  private:
   struct Job {
-    Harness* harness;
-    ScheduleModel::Id id;
     Thread* thread;
+    std::unique_ptr<std::byte[]> lent;  // its stack, if it is ours
   };
+  // What alarms and calls get: an address to wake.
+  struct WakePlace {
+    Harness* harness;
+    unsigned address;
+  };
+  struct Alarm {
+    lwkt::Timer timer{&Harness::ring};
+    const WakePlace* place = nullptr;
+  };
+  static constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
+  static constexpr std::size_t kLargeStackBytes = 2 * kStackBytes;
   static constexpr std::align_val_t kAlign{Machine::storage_alignment()};
   struct Free {
     void operator()(std::byte* memory) const {
@@ -68,140 +119,299 @@ class Harness {
     }
   };
 
-  ScheduleModel::Id make(unsigned priority) {
-    const ScheduleModel::Id id = model_.add(priority);
-    jobs_.push_back({this, id, nullptr});
-    auto made = machine_.cpu(0).create(
-        [](Thread& self, void* argument) {
-          Job& job = *static_cast<Job*>(argument);
-          job.harness->live(self, job.id);
-        },
-        &jobs_.back(),
-        {.name = "fuzzed",
-         .priority = priority,
-         .lifetime = lwkt::Lifetime::kDetached,
-         .stack_bytes = std::size_t{64} * 1024});
-    require(made.has_value(), "no memory");
-    jobs_.back().thread = *made;
-    return id;
+  [[nodiscard]] Machine& machine() { return *machine_; }
+  void raise(unsigned cpu, std::uint32_t bits) {
+    SteppedGround ground(stepper_);
+    machine().cpu(cpu).attention().raise(ground, cpu, bits);
   }
 
-  // After every operation: it is our turn, says the model too.
-  void check(Thread& self, ScheduleModel::Id id) {
-    require(model_.running() == id, "another thread should run");
-    self.enter_critical();
-    const char* wrong = lwkt::Inspector<HostGround>::check(self.cpu());
-    self.exit_critical();
-    require(wrong == nullptr, wrong);
+  // --- the driver ------------------------------------------------------------
+  void drive(std::uint8_t byte) {
+    const unsigned cpu = (byte & 3) % cpus_;
+    const unsigned much = byte >> 5;
+    switch (byte >> 2 & 7) {
+      case 5:
+        interrupt_ = true;
+        step(cpu, 1 + much);
+        break;
+      case 6:
+        advance(much == 7 ? 64 : 1 + much);
+        break;
+      case 7:
+        for (unsigned i = 0; i < cpus_; ++i) tick(i);
+        break;
+      default:
+        step(cpu, 1 + much);
+        break;
+    }
+  }
+  void step(unsigned cpu, unsigned operations) {
+    budget_ = operations;
+    if (!stepper_.has_ended(cpu)) stepper_.step(cpu);
+    interrupt_ = false;
+  }
+  void advance(std::uint64_t ticks) {
+    model_.advance(ticks);
+    stepper_.advance(ticks * kTickNs);
+  }
+  void tick(unsigned cpu) {
+    if (stepper_.has_ended(cpu)) return;
+    model_.tick(cpu);
+    raise(cpu, Attention::kTick);
+  }
+  void finish() {
+    constexpr unsigned kManyRounds = 4000;
+    for (unsigned round = 0; round < kManyRounds; ++round) {
+      bool ended = true;
+      for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
+        if (stepper_.has_ended(cpu)) continue;
+        ended = false;
+        if (!stepper_.sleeps_on(cpu)) step(cpu, 4);
+      }
+      if (ended) {
+        require(model_.alive() == 0, "somebody was left behind");
+        return;
+      }
+      if (round % 4 == 3) advance(2);
+    }
+    require(false, "somebody was forgotten");
+  }
+
+  // --- where the machine stops -----------------------------------------------
+  // Lets the model do what the CPU has done since it stopped last.
+  void settle(unsigned cpu) {
+    const std::optional<Operation> done =
+        std::exchange(pending_[cpu], std::nullopt);
+    if (done.has_value()) {
+      model_.perform(cpu, *done, log_);
+    } else {
+      model_.go_on(cpu, log_);
+    }
+    require(log_.empty(), "a switch too many");
+    model_.check(cpu);
+    require(jobs_.size() == model_.end(), "a thread too many or too few");
+    for (Id id = kFirst; id < model_.end(); ++id) compare(id);
+    for (unsigned i = 0; i < cpus_; ++i) {
+      const char* wrong =
+          lwkt::Inspector<SteppedGround>::check(machine().cpu(i));
+      require(wrong == nullptr, wrong);
+    }
+  }
+  void compare(Id id) {
+    const ModelThread& wanted = model_.thread(id);
+    Job& job = jobs_[id];
+    if (wanted.gone) {
+      job.lent.reset();  // nobody may touch it any more
+      return;
+    }
+    Thread& thread = *job.thread;
+    require(thread.place() == wanted.place, "a thread is in another place");
+    require(thread.priority() == wanted.priority, "a priority has changed");
+    require(thread.cpu().index() == wanted.cpu, "a thread is elsewhere");
+    for (unsigned i = 0; i < kTokens; ++i) {
+      require(thread.tokens().holds(tokens_[i]) == TokenRules::holds(wanted, i),
+              "a thread has a token, or has it not");
+    }
+  }
+  void idle(unsigned cpu, std::uint64_t deadline_ns) {
+    settle(cpu);
+    require(model_.running(cpu) == kIdle && !model_.has_ended(cpu),
+            "a CPU idles that should not");
+    const std::uint64_t tick = model_.next_tick(cpu);
+    require(tick == kNever || deadline_ns <= tick * kTickNs,
+            "a CPU sleeps past a timer");
+    stepper_.pause();
+  }
+
+  // --- a thread --------------------------------------------------------------
+  static void enter(Thread& self, void* harness) {
+    static_cast<Harness*>(harness)->live(self);
+  }
+  void live(Thread& self) {
+    Id id = kFirst;
+    // Of several at one address the last one lives.
+    for (Id i = kFirst; i < jobs_.size(); ++i) {
+      if (jobs_[i].thread == &self) id = i;
+    }
+    bool goes_on = true;
+    while (goes_on) {
+      settle(self, id);
+      while (budget_ == 0) {
+        stepper_.pause();
+        if (!std::exchange(interrupt_, false)) continue;
+        pending_[stepper_.here()] = Operation{Act::kInterrupt};
+        self.cpu().interrupted();
+        settle(self, id);
+      }
+      --budget_;
+      const unsigned cpu = stepper_.here();
+      const Operation next = script_.next(cpu);
+      pending_[cpu] = next;
+      goes_on = perform(self, id, next);
+    }
+  }
+  void settle(Thread& self, Id id) {
+    const unsigned cpu = stepper_.here();
+    settle(cpu);
+    require(model_.running(cpu) == id, "another thread should have the word");
     require(self.critical_depth() == model_.thread(id).critical,
             "a critical section too many or too few");
   }
 
-  void live(Thread& self, ScheduleModel::Id id) {
-    check(self, id);
-    const bool first = id == 0;
-    while (at_ < bytes_.size()) {
-      if (act(self, id, bytes_[at_++], first)) break;
-      check(self, id);
-    }
-    while (model_.thread(id).critical != 0) {
-      model_.exit_critical();
-      self.exit_critical();
-      check(self, id);
-    }
-    while (first && model_.alive() > 1) {
-      for (unsigned address = 0; address < kAddresses; ++address) {
-        model_.wakeup(address);
-        Sleep::wakeup(self, &addresses_[address]);
-        check(self, id);
-      }
-      model_.yield();
-      self.yield();
-      check(self, id);
-    }
-    if (first) machine_.stop();
-    model_.end();
-  }
-
-  // True: the thread ends.
-  bool act(Thread& self, ScheduleModel::Id id, std::uint8_t byte, bool first) {
-    const unsigned what = byte >> 4;
-    const unsigned address = what % kAddresses;
-    const bool critical = model_.thread(id).critical != 0;
-    switch (byte & 15) {
-      case 0:
-      case 1:
-        if (critical) break;
-        model_.yield();
+  // False: the thread ends by returning.
+  bool perform(Thread& self, Id id, const Operation& op) {
+    switch (op.act) {
+      case Act::kNothing:
+        break;
+      case Act::kInterrupt:
+        self.cpu().interrupted();
+        break;
+      case Act::kYield:
         self.yield();
         break;
-      case 2:
-      case 3: {
-        if (jobs_.size() == kMaxThreads) break;
-        const ScheduleModel::Id child = make(kPriorities[what % 8]);
-        Thread* thread = jobs_[child].thread;
-        model_.start(child);
-        self.cpu().start(*thread);
+      case Act::kYieldIfDue:
+        self.yield_if_due();
         break;
-      }
-      case 4:
-        if (model_.thread(id).critical == 3) break;
-        model_.enter_critical();
+      case Act::kEnterCritical:
         self.enter_critical();
         break;
-      case 5:
-      case 6:
-        if (!critical) break;
-        model_.exit_critical();
+      case Act::kExitCritical:
         self.exit_critical();
         break;
-      case 7:
-      case 8:
-        if (critical || first) break;
-        model_.sleep(address);
-        Sleep::sleep(self, &addresses_[address]);
+      case Act::kInterlock:
+        Sleep::interlock(self, &places_[op.a]);
         break;
-      case 9:
-        model_.wakeup(address);
-        Sleep::wakeup(self, &addresses_[address]);
-        break;
-      case 10:
-        model_.wakeup_one(address);
-        Sleep::wakeup_one(self, &addresses_[address]);
-        break;
-      case 11:
-        if (first) break;
-        model_.set_priority(kPriorities[what % 8]);
-        self.set_priority(kPriorities[what % 8]);
-        break;
-      case 12:
-        // On the list and off again: as if nothing had been.
-        Sleep::interlock(self, &addresses_[address]);
+      case Act::kCancel:
         Sleep::cancel(self);
         break;
-      case 13:
-        // A wake-up after the interlock: the sleep does not happen.
-        if (critical) break;
-        Sleep::interlock(self, &addresses_[address]);
-        model_.wakeup(address);
-        Sleep::wakeup(self, &addresses_[address]);
-        Sleep::sleep(self, &addresses_[address]);
+      case Act::kSleep: {
+        const SleepResult result =
+            Sleep::sleep(self, &places_[op.a],
+                         op.b == kNever ? Sleep::kNoTimeout : op.b * kTickNs);
+        settle(self, id);
+        require(result == model_.thread(id).slept,
+                "a sleep ended for another reason");
         break;
-      case 14:
-        return !first && !critical;
-      default:
+      }
+      case Act::kWakeup:
+        Sleep::wakeup(self, &places_[op.a]);
+        break;
+      case Act::kWakeupOne:
+        Sleep::wakeup_one(self, &places_[op.a]);
+        break;
+      case Act::kPark:
+        self.enter_critical();
+        self.sleep_in_critical();
+        self.exit_critical();
+        break;
+      case Act::kUnpark:
+        Cpu::wake_from(self, *jobs_[op.a].thread);
+        break;
+      case Act::kSetCpu:
+        self.set_cpu(op.a);
+        break;
+      case Act::kSetPriority:
+        self.set_priority(op.a);
+        break;
+      case Act::kCreate:
+        create(self, op);
+        break;
+      case Act::kStart:
+        self.cpu().start(*jobs_[op.a].thread);
+        break;
+      case Act::kJoin:
+        self.join(*jobs_[op.a].thread);
+        break;
+      case Act::kExit:
+        if (op.a == 0) return false;
+        self.exit();
+      case Act::kAcquire:
+        if (static_cast<Want>(op.b) == Want::kExclusive) {
+          self.tokens().acquire(tokens_[op.a]);
+        } else {
+          self.tokens().acquire_shared(tokens_[op.a]);
+        }
+        // See the model's acquire().
+        self.enter_critical();
+        self.exit_critical();
+        break;
+      case Act::kTryAcquire: {
+        Operation tried = op;
+        tried.had_it = static_cast<Want>(op.b) == Want::kExclusive
+                           ? self.tokens().try_acquire(tokens_[op.a])
+                           : self.tokens().try_acquire_shared(tokens_[op.a]);
+        pending_[stepper_.here()] = tried;
+        break;
+      }
+      case Act::kRelease:
+        self.tokens().release(tokens_[op.a]);
+        break;
+      case Act::kArm:
+        self.cpu().arm(alarms_[op.a][stepper_.here()].timer, op.b * kTickNs);
+        break;
+      case Act::kDisarm:
+        self.cpu().cancel(alarms_[op.a][stepper_.here()].timer);
+        break;
+      case Act::kCall:
+        self.cpu().call_on(self, op.a, {&Harness::called, &places_[op.b]});
+        break;
+      case Act::kStop:
+        machine().stop();
         break;
     }
-    return false;
+    return true;
+  }
+  void create(Thread& self, const Operation& op) {
+    const lwkt::ThreadOptions options = {
+        .name = "fuzzed",
+        .priority = op.a,
+        .lifetime = (op.b & kDetached) != 0 ? lwkt::Lifetime::kDetached
+                                            : lwkt::Lifetime::kJoined,
+        .stack_bytes =
+            (op.b & kLargeStack) != 0 ? kLargeStackBytes : kStackBytes};
+    if ((op.b & kLentStack) == 0) {
+      require(self.cpu().create(&Harness::enter, this, options).has_value(),
+              "no memory");
+      return;
+    }
+    lending_ = std::make_unique<std::byte[]>(kStackBytes);
+    require(self.cpu()
+                .create_on({lending_.get(), kStackBytes}, &Harness::enter, this,
+                           options)
+                .has_value(),
+            "no memory");
+  }
+  static void called(void* place, void* cpu) {
+    wake(*static_cast<const WakePlace*>(place), *static_cast<Cpu*>(cpu));
+  }
+  static void ring(lwkt::Timer& timer) {
+    const WakePlace& place = *container_of(&timer, &Alarm::timer)->place;
+    Harness& self = *place.harness;
+    wake(place, self.machine().cpu(self.stepper_.here()));
+  }
+  static void wake(const WakePlace& place, Cpu& cpu) {
+    Sleep::wakeup(cpu.current(), &place.harness->places_[place.address]);
   }
 
-  std::span<const std::uint8_t> bytes_;
-  std::size_t at_ = 0;
+  Input input_;
+  unsigned cpus_;
+  Stepper stepper_;
   ScheduleModel model_;
-  std::deque<Job> jobs_;
-  char addresses_[kAddresses] = {};
+  Script script_{input_, model_};
+  std::deque<ScheduleModel::Switch> log_;
+  std::array<std::optional<Operation>, kMaxCpus> pending_;
+  std::deque<Job> jobs_ = std::deque<Job>(1);
+  std::unique_ptr<std::byte[]> lending_;  // to the thread that is being made
+  unsigned budget_ = 0;                   // operations until the CPU stops
+  bool interrupt_ = false;                // when it goes on
+
+  // Their addresses are what threads sleep on.
+  std::array<WakePlace, kAddresses> places_{};
+  std::array<std::array<Alarm, kMaxCpus>, kAddresses> alarms_;
+  std::array<Token, kTokens> tokens_{Token(kFuzzed), Token(kFuzzed),
+                                     Token(kFuzzed)};
   std::unique_ptr<std::byte[], Free> storage_;
-  Machine machine_;
+  std::unique_ptr<Machine> machine_;
 };
 
 }  // namespace

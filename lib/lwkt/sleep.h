@@ -26,9 +26,9 @@
 // Ordering: LS: who sleeps: mask, fence, look at what it waits for; who wakes:
 //   what is waited for, fence, look at the mask. Both fences seq_cst: one of
 //   the two sees the other.
-// Failure: none; a thread may wake for another's sake (two addresses may share
-// a
-//   bucket, but not a wake-up: those name their address).
+// Failure: none; a wake-up that came for an interlock counts for the sleep that
+//   follows, whatever its address. Two addresses may share a bucket, but not a
+//   wake-up: those name their address.
 // Complexity: wakeup: a look at the mask, a call to each CPU in it; there, the
 //   bucket's list.
 // Origin: tsleep_interlock(), tsleep(), wakeup() in DragonFly's

@@ -8,12 +8,38 @@
 
 They look for the machine where the host ground keeps it for each host thread,
 and in frames; `odo-system EXPRESSION` names a System or Cpu where that finds
-nothing.
+nothing. Nothing is written to the process. A thread on its way between two CPUs
+is in no list, and not shown.
+
+They read by name: System's count_ and cpus_; Cpu's index_, current_, counts_,
+all_, dead_ and idle_; Thread's all_hook_, name_, place_, priority_, asleep_on_
+and context_; Context's three; List's head_ and its hooks' next_.
 """
 
+import contextlib
+import re
+
 import gdb  # type: ignore[import-not-found]
+import gdb.unwinder  # type: ignore[import-not-found]
 
 _DEPTH = 64
+# Threads of one name that a message lists.
+_NAMED = 8
+_WORD = (1 << 64) - 1
+
+
+@contextlib.contextmanager
+def _chosen_frame():
+    """What the user has selected is selected afterwards."""
+    thread = gdb.selected_thread()
+    if thread is None:
+        raise gdb.GdbError("there is no process and no core")
+    level = gdb.selected_frame().level()
+    try:
+        yield
+    finally:
+        thread.switch()
+        gdb.execute(f"frame {level}", to_string=True)
 
 
 class _Machine:
@@ -36,16 +62,12 @@ class _Machine:
             if value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
                 value = value.dereference()
             return cls._of(value)
-        chosen = gdb.selected_thread()
-        try:
+        with _chosen_frame():
             for thread in gdb.selected_inferior().threads():
                 thread.switch()
                 found = cls._of_host_thread() or cls._in_frames()
                 if found is not None:
                     return found
-        finally:
-            if chosen is not None:
-                chosen.switch()
         return None
 
     @classmethod
@@ -178,72 +200,136 @@ class OdoThreads(gdb.Command):
                 print(line)
 
 
+class _FrameId:
+    """What gdb tells frames apart by."""
+
+    def __init__(self, sp, pc):
+        self.sp = sp
+        self.pc = pc
+
+
+class _ParkedUnwinder(gdb.unwinder.Unwinder):
+    """Makes a parked thread the caller of the frame that the processor is in.
+
+    gdb then goes on by its tables as from any frame. Nothing is written, so
+    that it works on a core and leaves a live process as it is.
+    """
+
+    def __init__(self):
+        super().__init__("odo-lwkt-parked")
+        self._context = None
+        self._at = None
+
+    def __call__(self, pending):
+        if self._context is None or self._at != self._place_of(pending):
+            return None
+        kind = pending.read_register("rsp").type
+        sp = int(self._context["stack_pointer"])
+        # Below the thread's frames, wherever it is: gdb takes callers that lie
+        # below their callees for damage.
+        info = pending.create_unwind_info(
+            _FrameId(gdb.Value(sp - 16).cast(kind), pending.read_register("rip")))
+        for register, field in (("rsp", "stack_pointer"),
+                                ("rbp", "frame_pointer"),
+                                ("rip", "resume_at")):
+            value = gdb.Value(int(self._context[field]))
+            info.add_saved_register(register, value.cast(
+                pending.read_register(register).type))
+        return info
+
+    @staticmethod
+    def _place_of(frame):
+        return (int(frame.read_register("rip")) & _WORD,
+                int(frame.read_register("rsp")) & _WORD)
+
+    def backtrace(self, context):
+        """The lines of gdb's backtrace of that thread."""
+        with _chosen_frame():
+            self._at = self._place_of(gdb.newest_frame())
+            self._context = context
+            try:
+                gdb.invalidate_cached_frames()
+                return self._cut(
+                    gdb.execute("with width 0 -- bt -no-filters",
+                                to_string=True), self._borrowed_frames())
+            finally:
+                self._context = None
+                gdb.invalidate_cached_frames()
+
+    def _borrowed_frames(self):
+        """How many frames come before the thread's: the one, and inlined ones."""
+        wanted = (int(self._context["resume_at"]),
+                  int(self._context["stack_pointer"]))
+        frame = gdb.newest_frame()
+        for count in range(_DEPTH):
+            if frame is None:
+                break
+            if self._place_of(frame) == wanted:
+                return count
+            frame = frame.older()
+        raise gdb.GdbError("gdb does not find the thread's frames")
+
+    @staticmethod
+    def _cut(text, skip):
+        lines = []
+        number = -1
+        for line in text.splitlines():
+            found = re.match(r"#(\d+) +(.*)", line)
+            if found:
+                number = int(found[1]) - skip
+                # The entry of a thread returns to nowhere.
+                if re.match(r"0x0+ in \?\?", found[2]):
+                    break
+                line = f"#{number:<3}{found[2]}"
+            if number >= 0:
+                lines.append(line)
+        return lines
+
+
 class OdoBacktrace(gdb.Command):
     """odo-bt NAME|ADDRESS: the backtrace of a thread that does not run."""
 
-    def __init__(self):
+    def __init__(self, unwinder):
         super().__init__("odo-bt", gdb.COMMAND_STACK)
+        self._unwinder = unwinder
 
     def invoke(self, argument, _from_tty):
+        thread = self._find(argument)
+        if _place(thread) == "running":
+            raise gdb.GdbError(f"{argument} runs: use bt on its host thread")
+        context = thread["context_"]
+        resume_at = int(context["resume_at"])
+        if _has_not_run(resume_at):
+            print(f"{argument} has not run yet; it begins in "
+                  f"{_symbol(resume_at)}")
+            return
+        for line in self._unwinder.backtrace(context):
+            print(line)
+
+    @staticmethod
+    def _find(argument):
         found = [thread for cpu in _Machine.cpus() for thread in _threads(cpu)
                  if argument in (_name(thread), f"{int(thread.address):#x}")]
         if not found:
             raise gdb.GdbError(f"no lwkt thread {argument!r}; odo-threads "
                                "lists them")
-        thread = found[0]
-        if _place(thread) == "running":
-            raise gdb.GdbError(f"{argument} runs: use bt on its host thread")
-        context = thread["context_"]
-        if gdb.selected_inferior().pid and self._through_registers(context):
-            return
-        self._by_frame_pointers(context)
-
-    @staticmethod
-    def _through_registers(context):
-        """gdb's own backtrace, with the thread's registers lent to it."""
-        gdb.newest_frame().select()
-        lent = (("$rsp", "stack_pointer"), ("$rbp", "frame_pointer"),
-                ("$rip", "resume_at"))
-        kept = {name: int(gdb.parse_and_eval(f"(unsigned long){name}"))
-                for name, _ in lent}
-        try:
-            for name, field in lent:
-                gdb.execute(f"set {name} = {int(context[field]):#x}",
-                            to_string=True)
-            gdb.execute("bt")
-            return True
-        except gdb.error:
-            return False  # a core: its registers can't be lent
-        finally:
-            for name, value in kept.items():
-                try:
-                    gdb.execute(f"set {name} = {value:#x}", to_string=True)
-                except gdb.error as error:
-                    if gdb.selected_inferior().was_attached or value != int(
-                            gdb.parse_and_eval(f"(unsigned long){name}")):
-                        print(f"{name} was not restored to {value:#x}: "
-                              f"{error}")
-
-    @staticmethod
-    def _by_frame_pointers(context):
-        word = gdb.lookup_type("unsigned long").pointer()
-        address = int(context["resume_at"])
-        frame = int(context["frame_pointer"])
-        for number in range(_DEPTH):
-            print(f"#{number} {address:#x} in {_symbol(address)}")
-            if frame == 0:
-                return
-            try:
-                slots = gdb.Value(frame).cast(word)
-                older, address = int(slots[0]), int(slots[1])
-            except gdb.error:
-                return
-            if address == 0 or older != 0 and older <= frame:
-                return
-            frame = older
+        if len(found) > 1:
+            some = " ".join(f"{int(thread.address):#x}"
+                            for thread in found[:_NAMED])
+            raise gdb.GdbError(f"{len(found)} threads are called {argument!r}; "
+                               f"name one by its address: {some}")
+        return found[0]
 
 
+def _has_not_run(resume_at):
+    """A fresh context goes on where a function begins, others within one."""
+    text = gdb.execute(f"info symbol {resume_at:#x}", to_string=True)
+    return " + " not in text and not text.startswith("No symbol")
+
+
+_UNWINDER = _ParkedUnwinder()
+gdb.unwinder.register_unwinder(None, _UNWINDER, replace=True)
 OdoSystem()
 OdoCpus()
 OdoThreads()
-OdoBacktrace()
+OdoBacktrace(_UNWINDER)

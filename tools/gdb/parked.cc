@@ -27,7 +27,7 @@ int bed = 0;
 int main() {
   run(1, [](HostThread& self) {
     auto entry = [](HostThread& thread, void*) { go_downstairs(thread); };
-    for (const char* name : {"alice", "bob"}) {
+    for (const char* name : {"alice", "bob", "twin", "twin"}) {
       auto made = self.cpu().create(entry, nullptr, {.name = name});
       if (!made.has_value()) return;
       self.cpu().start(**made);

@@ -38,6 +38,8 @@ class StackNote {
   }
   static void before_switch(StackNote& from, StackNote& to, bool ends) {
     came_from_ = &from;
+    // Nobody returns from its frames, and the stack is another thread's next.
+    if (ends) __asan_unpoison_memory_region(from.bottom_, from.bytes_);
     __sanitizer_start_switch_fiber(ends ? nullptr : &from.fake_, to.bottom_,
                                    to.bytes_);
   }
@@ -66,7 +68,10 @@ class StackNote {
     fiber_ = made_ ? __tsan_create_fiber(0) : __tsan_get_current_fiber();
   }
   // Synchronizing (flag 0): threads of one CPU come one after the other.
-  static void before_switch(StackNote& /*from*/, StackNote& to, bool /*ends*/) {
+  // Inlined: at its end a function would leave the other stack's record.
+  [[gnu::always_inline]] static void before_switch(StackNote& /*from*/,
+                                                   StackNote& to,
+                                                   bool /*ends*/) {
     __tsan_switch_to_fiber(to.fiber_, 0);
   }
   static void after_switch(StackNote& /*now*/) {}
