@@ -80,6 +80,23 @@ void switch_fcontext(benchmark::State& state) {
   state.SetItemsProcessed(2 * state.iterations());
 }
 
+// What a message may take: an item is four switches.
+void four_switches_fcontext(benchmark::State& state) {
+  namespace ctx = boost::context::detail;
+  std::vector<std::byte> stack(64 * 1024);
+  ctx::fcontext_t other = ctx::make_fcontext(
+      stack.data() + stack.size(), stack.size(), [](ctx::transfer_t from) {
+        while (true) from = ctx::jump_fcontext(from.fctx, nullptr);
+      });
+  for (auto _ : state) {
+    for (int i = 0; i < 2; ++i) {
+      other = ctx::jump_fcontext(other, nullptr).fctx;
+      benchmark::ClobberMemory();
+    }
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
 void switch_fiber(benchmark::State& state) {
   bool stop = false;
   boost::fibers::fiber other([&] {
@@ -266,8 +283,11 @@ void in_place_function(benchmark::State& state) {
   }
 }
 
-// Queued, to another thread; on CPU `Server`, the asker being on CPU 0.
-template <unsigned Server>
+enum class Serves : std::uint8_t { kOneByOne, kAtOnce };
+
+// Queued, to another thread; on CPU `Server`, the asker being on CPU 0. The
+// server answers and then waits, or does both in one.
+template <unsigned Server, Serves How = Serves::kOneByOne>
 void queued_ours(benchmark::State& state) {
   run(
       Server + 1,
@@ -277,12 +297,17 @@ void queued_ours(benchmark::State& state) {
           thread.set_cpu(Server);
           ThreadPort<HostGround> own(thread, "server");
           port = &own;
-          while (true) {
-            Message<HostGround>& message = own.wait(thread);
-            const bool last = message.urgency() == Urgency::kHigh;
-            Port<HostGround>::reply(thread, message, 0);
-            if (last) return;
+          Message<HostGround>* message = &own.wait(thread);
+          while (message->urgency() != Urgency::kHigh) {
+            if constexpr (How == Serves::kAtOnce) {
+              message =
+                  &Port<HostGround>::reply_and_wait(thread, *message, 0, own);
+            } else {
+              Port<HostGround>::reply(thread, *message, 0);
+              message = &own.wait(thread);
+            }
           }
+          Port<HostGround>::reply(thread, *message, 0);
         };
         HostThread& thread = start(self, server);
         while (port == nullptr) self.yield();
@@ -432,6 +457,10 @@ void add_all() {
       {"lwkt/message-in-place/std-function", in_place_function},
       {"lwkt/message-queued/ours", queued_ours<0>},
       {"lwkt/message-queued/boost-fiber-channel", queued_fiber},
+      {"lwkt/message-switches/ours", queued_ours<0>},
+      {"lwkt/message-switches/fcontext-four-times", four_switches_fcontext},
+      {"lwkt/message-served/ours", queued_ours<0, Serves::kAtOnce>},
+      {"lwkt/message-served/boost-fiber-channel", queued_fiber},
       {"lwkt/park-100k/ours", many_ours},
       {"lwkt/park-100k/boost-fiber", many_fibers},
   };

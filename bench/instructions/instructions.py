@@ -34,6 +34,7 @@ CASES: dict[str, dict[str, int]] = {
     "lwkt_bench": {
         "lwkt/switch": 2, "lwkt/switch-fiber": 2, "lwkt/life": 1,
         "lwkt/wake": 1, "lwkt/message-in-place": 1, "lwkt/message-queued": 1,
+        "lwkt/message-served": 1,
     },
 }
 _FEW, _MANY = 2_000, 12_000

@@ -49,12 +49,11 @@ struct Server {
     ThreadPort<HostGround> own(self, "doubles");
     port = &own;
     const Doubles doubles(own);
-    while (true) {
-      Doubles::MessageT& message = doubles.wait(self);
-      const int asked = message.request;
-      Doubles::answer(self, message, 2L * asked);
-      if (asked < 0) return;
+    Doubles::MessageT* message = &doubles.wait(self);
+    while (message->request >= 0) {
+      message = &doubles.answer_and_wait(self, *message, 2L * message->request);
     }
+    Doubles::answer(self, *message, 2L * message->request);
   }
 };
 

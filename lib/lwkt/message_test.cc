@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/lwkt/host/system.h"
 #include "lib/lwkt/locked_port.h"
@@ -256,6 +257,120 @@ TEST(MessageTest, AnswersComeInTheServersOrderAcrossCpus) {
   });
 }
 
+// A message that comes to a thread which waits is not queued: whoever asks for
+// it before the thread has run finds it all the same.
+TEST(MessageTest, HandedToAWaitingThreadItCanBeTakenBack) {
+  run(1, [](HostThread& self) {
+    Nobody nobody;
+    HostPort* port = nullptr;
+    const HostMessage* got = nullptr;
+    auto receiver = [&](HostThread& thread) {
+      OwnPort own(thread, "own");
+      port = &own;
+      HostMessage& taken = own.wait(thread);
+      got = &taken;
+      HostPort::reply(thread, taken, 0);
+    };
+    HostThread& thread = start(self, receiver);
+    self.yield();
+    HostMessage first(nobody);
+    HostMessage second(nobody);
+    HostPort::send(self, *port, first);
+    EXPECT_TRUE(HostPort::take_back(self, first));
+    EXPECT_FALSE(HostPort::take_back(self, first));
+    self.yield();  // woken for nothing
+    EXPECT_EQ(got, nullptr);
+    HostPort::send(self, *port, second);
+    self.join(thread);
+    EXPECT_EQ(got, &second);
+  });
+}
+
+TEST(MessageTest, HandedToAWaitingThreadItKeepsItsPlace) {
+  run(1, [](HostThread& self) {
+    Nobody nobody;
+    HostPort* port = nullptr;
+    std::vector<const HostMessage*> got;
+    constexpr std::size_t kAll = 4;
+    auto receiver = [&](HostThread& thread) {
+      OwnPort own(thread, "own");
+      port = &own;
+      while (got.size() < kAll) {
+        HostMessage& taken = own.wait(thread);
+        got.push_back(&taken);
+        HostPort::reply(thread, taken, 0);
+      }
+    };
+    HostThread& thread = start(self, receiver);
+    self.yield();
+    HostMessage first(nobody);
+    HostMessage second(nobody);
+    HostMessage urgent(nobody, Urgency::kHigh);
+    HostMessage more_urgent(nobody, Urgency::kHigh);
+    for (HostMessage* one : {&first, &second, &urgent, &more_urgent}) {
+      HostPort::send(self, *port, *one);
+    }
+    self.join(thread);
+    EXPECT_EQ(got, (std::vector<const HostMessage*>{&urgent, &more_urgent,
+                                                    &first, &second}));
+  });
+}
+
+// A reply, too; and who waits then waits for that one alone.
+TEST(MessageTest, AReplyHandedToAWaitingThreadIsWaitedFor) {
+  run(1, [](HostThread& self) {
+    HostPort* port = nullptr;
+    OwnPort replies(self, "replies");
+    HostMessage urgent(replies, Urgency::kHigh);
+    HostMessage normal(replies);
+    auto server = [&](HostThread& thread) {
+      OwnPort own(thread, "own");
+      port = &own;
+      HostMessage* both[] = {&own.wait(thread), &own.wait(thread)};
+      // The normal one is handed over, the urgent one comes first.
+      HostPort::reply(thread, normal, 1);
+      HostPort::reply(thread, urgent, 2);
+      EXPECT_NE(both[0], both[1]);
+    };
+    HostThread& thread = start(self, server);
+    self.yield();
+    HostPort::send(self, *port, normal);
+    HostPort::send(self, *port, urgent);
+    EXPECT_EQ(&replies.wait(self), &urgent);
+    EXPECT_EQ(replies.wait_for(self, normal), 1);
+    EXPECT_EQ(replies.get(self), nullptr);
+    self.join(thread);
+  });
+}
+
+// Whoever is of a higher priority than the one that is called runs first.
+TEST(MessageTest, ACallGoesBeforeNobodyOfAHigherPriority) {
+  run(1, [](HostThread& self) {
+    HostPort* port = nullptr;
+    std::vector<int> order;
+    auto server = [&](HostThread& thread) {
+      OwnPort own(thread, "own");
+      port = &own;
+      HostMessage* message = &own.wait(thread);
+      order.push_back(1);
+      message = &HostPort::reply_and_wait(thread, *message, 5, own);
+      order.push_back(3);
+      HostPort::reply(thread, *message, 6);
+    };
+    auto above = [&](HostThread&) { order.push_back(2); };
+    HostThread& thread = start(self, server);
+    self.yield();
+    OwnPort replies(self, "replies");
+    HostMessage message(replies);
+    EXPECT_EQ(HostPort::call(self, *port, message), 5);
+    HostThread& other = start(self, above, {.priority = kSoftNormal});
+    EXPECT_EQ(HostPort::call(self, *port, message), 6);
+    self.join(thread);
+    self.join(other);
+    EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+  });
+}
+
 // --- misuse: by name of the thread and the port, with both places
 
 class MessageDeathTest : public ::testing::Test {
@@ -325,6 +440,18 @@ TEST_F(MessageDeathTest, RepliedByWhoHasNotTakenIt) {
                      });
           }),
       report("replied to a message that it does not own: \"replies\"", false));
+}
+
+TEST_F(MessageDeathTest, RepliedAndWaitedByWhoHasNotTakenIt) {
+  EXPECT_DEATH(
+      run(1,
+          [](HostThread& self) {
+            in_state(self, MessageState::kSent,
+                     [](auto& me, auto& port, auto& message) {
+                       (void)HostPort::reply_and_wait(me, message, 0, port);
+                     });
+          }),
+      report("replied to a message that it does not own: \"replies\""));
 }
 
 TEST_F(MessageDeathTest, ForwardedByWhoHasNotTakenIt) {

@@ -4,6 +4,10 @@
 //   Answer answer = Port<P>::send(self, port, message);
 //   if (answer == kAsync) answer = reply_port.wait_for(self, message);
 //
+//   for (Message<P>* message = &port.wait(self);;) {  // who serves
+//     message = &Port<P>::reply_and_wait(self, *message, answer, port);
+//   }
+//
 // A send is a call of the port's put function. If that can answer at once it
 // does: nothing is queued and no thread switches. Otherwise the message belongs
 // to the port until a receiver takes it, and its answer comes back as a reply.
@@ -35,6 +39,9 @@
 namespace odo::lwkt {
 
 template <LwktPlatform P>
+class ThreadPort;
+
+template <LwktPlatform P>
 class Port {
  public:
   using MessageT = Message<P>;
@@ -54,9 +61,10 @@ class Port {
     if (message.state_ != MessageState::kIdle) [[unlikely]] {
       fault(self, Misuse::kSentTwice, port, message, where);
     }
-    message.state_ = MessageState::kSent;
-    message.waiter_ = nullptr;
-    return put(self, port, message, where);
+    depart(port, message, nullptr, where);
+    const Answer answer = port.ops_->put(self, port, message);
+    if (answer != kAsync) answered_in_place(message, answer);
+    return answer;
   }
   // Sends and waits; the answer. The reply port is one on which `self` may
   // wait.
@@ -66,11 +74,16 @@ class Port {
     if (message.state_ != MessageState::kIdle) [[unlikely]] {
       fault(self, Misuse::kSentTwice, port, message, where);
     }
-    message.state_ = MessageState::kSent;
-    message.waiter_ = &self;
-    const Answer answer = put(self, port, message, where);
-    if (answer != kAsync) return answer;
-    return message.reply_port_->wait_for(self, message, where);
+    depart(port, message, &self, where);
+    if (is_of_thread(port) && is_of_thread(*message.reply_port_)) [[likely]] {
+      return ThreadPort<P>::put_and_wait(self, port, message, where);
+    }
+    const Answer answer = port.ops_->put(self, port, message);
+    if (answer == kAsync) {
+      return message.reply_port_->wait_for(self, message, where);
+    }
+    answered_in_place(message, answer);
+    return answer;
   }
   // Asks for a message back that has been sent, and whose reply the caller has
   // not got yet; the port that it was sent to is still there. If no receiver
@@ -96,8 +109,11 @@ class Port {
     return ops_->get(self, *this, where);
   }
   // The same, but waits for one.
-  [[nodiscard]] MessageT& wait(ThreadT& self,
-                               Where where = Where::current()) ODO_MAY_BLOCK {
+  [[nodiscard]] ODO_ALWAYS_INLINE MessageT& wait(
+      ThreadT& self, Where where = Where::current()) ODO_MAY_BLOCK {
+    if (is_of_thread(*this)) [[likely]] {
+      return ThreadPort<P>::wait_inline(self, *this, where);
+    }
     return *ops_->wait(self, *this, where);
   }
   // Waits for the reply of a message whose reply port this is, and returns its
@@ -109,6 +125,21 @@ class Port {
     }
     ops_->wait_for(self, *this, message, where);
     return message.answer_;
+  }
+  // reply() and then port.wait(). Between thread ports of one CPU the asker, if
+  // nobody comes before it, goes on at once.
+  [[nodiscard]] ODO_ALWAYS_INLINE static MessageT& reply_and_wait(
+      ThreadT& self, MessageT& message, Answer answer, Port& port,
+      Where where = Where::current()) ODO_MAY_BLOCK {
+    if (message.state_ != MessageState::kTaken) [[unlikely]] {
+      fault(self, Misuse::kNotOwned, *message.reply_port_, message, where);
+    }
+    message.answer_ = answer;
+    if (is_of_thread(port) && is_of_thread(*message.reply_port_)) [[likely]] {
+      return ThreadPort<P>::reply_and_wait(self, port, message, where);
+    }
+    message.reply_port_->ops_->reply(self, *message.reply_port_, message);
+    return *port.ops_->wait(self, port, where);
   }
   // The message goes back to its sender. By who took it.
   static void reply(ThreadT& self, MessageT& message, Answer answer,
@@ -212,19 +243,28 @@ class Port {
   }
 
  private:
-  ODO_ALWAYS_INLINE static Answer put(ThreadT& self, Port& port,
-                                      MessageT& message, Where where) {
+  // A thread's port: then the usual ways of a message are inlined. Between two
+  // threads that call each other, a function that is entered on one stack and
+  // left on the other makes the processor guess every return wrong.
+  ODO_ALWAYS_INLINE static bool is_of_thread(const Port& port) {
+    return port.ops_ == &ThreadPort<P>::kOps;
+  }
+
+  // What a message is when it leaves its sender.
+  ODO_ALWAYS_INLINE static void depart(Port& port, MessageT& message,
+                                       const ThreadT* waiter, Where where) {
+    message.state_ = MessageState::kSent;
+    message.waiter_ = waiter;
     message.sent_at_ = where;
     message.target_.store(&port, std::memory_order_relaxed);
     message.abort_wanted_.store(false, std::memory_order_relaxed);
     message.replied_ = false;
-    const Answer answer = port.ops_->put(self, port, message);
-    if (answer != kAsync) {
-      message.answer_ = answer;
-      message.replied_ = true;
-      message.state_ = MessageState::kIdle;
-    }
-    return answer;
+  }
+  ODO_ALWAYS_INLINE static void answered_in_place(MessageT& message,
+                                                  Answer answer) {
+    message.answer_ = answer;
+    message.replied_ = true;
+    message.state_ = MessageState::kIdle;
   }
 
   // Out of the queue of the port that has it, if one does.
@@ -351,3 +391,5 @@ class PanicPort : public Port<P> {
 };
 
 }  // namespace odo::lwkt
+
+#include "lib/lwkt/thread_port.h"

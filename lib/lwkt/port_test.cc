@@ -91,6 +91,42 @@ TYPED_TEST(PortTest, CallsAreAnsweredOnTheSameCpuAndAcross) {
   }
 }
 
+TYPED_TEST(PortTest, AServerAnswersAndWaitsInOne) {
+  for (unsigned cpu = 0; cpu < 2; ++cpu) {
+    run(2, [cpu](HostThread& self) {
+      std::atomic<HostPort*> port{nullptr};
+      auto server = [&](HostThread& thread) {
+        thread.set_cpu(cpu);
+        TypeParam own(thread, "server");
+        port = &own;
+        auto* question = static_cast<Question*>(&own.wait(thread));
+        while (question->value >= 0) {
+          question = static_cast<Question*>(&HostPort::reply_and_wait(
+              thread, *question, 2 * question->value, own));
+        }
+        HostPort::reply(thread, *question, -1);
+      };
+      HostThread& thread = start(self, server);
+      while (port == nullptr) self.yield();
+      TypeParam replies(self, "replies");
+      // Two kinds of reply port: one on which somebody waits, and another.
+      SpinPort<HostGround> others(self, "others");
+      Question called(replies);
+      Question sent(others);
+      for (int i = 0; i < 300; ++i) {
+        called.value = i;
+        sent.value = i + 1;
+        EXPECT_EQ(HostPort::send(self, *port, sent), kAsync);
+        ASSERT_EQ(HostPort::call(self, *port, called), 2 * i);
+        ASSERT_EQ(others.wait_for(self, sent), 2 * i + 2);
+      }
+      called.value = -1;
+      EXPECT_EQ(HostPort::call(self, *port, called), -1);
+      self.join(thread);
+    });
+  }
+}
+
 TYPED_TEST(PortTest, RepliesAreReceivedAnyOrOneByOne) {
   for (unsigned cpu = 0; cpu < 2; ++cpu) {
     run(2, [cpu](HostThread& self) {

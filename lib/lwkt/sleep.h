@@ -65,9 +65,10 @@ class Sleepers {
 
   // Sleeps until a wake-up of the address (one since the interlock counts), or
   // until the clock passes the deadline.
-  static SleepResult sleep(ThreadT& self, const void* address,
-                           std::uint64_t deadline_ns = kNoTimeout,
-                           Where where = Where::current()) ODO_MAY_BLOCK {
+  ODO_ALWAYS_INLINE static SleepResult sleep(
+      ThreadT& self, const void* address,
+      std::uint64_t deadline_ns = kNoTimeout,
+      Where where = Where::current()) ODO_MAY_BLOCK {
     if (self.critical_ != 0) {
       self.cpu().fault(Misuse::kBlockedInCritical, self, nullptr, where);
     }

@@ -177,6 +177,10 @@ class Thread {
   // critical section of depth one, from before `who` could know of the sleeper.
   ODO_ALWAYS_INLINE void sleep_in_critical(Where where = Where::current())
       ODO_MAY_BLOCK;
+  // The same, and wakes a sleeping thread of this CPU, which goes on at once,
+  // without passing through the run queue, if nobody there comes before it.
+  ODO_ALWAYS_INLINE void sleep_and_wake_in_critical(
+      Thread& other, Where where = Where::current()) ODO_MAY_BLOCK;
 
  private:
   friend class Cpu<P>;

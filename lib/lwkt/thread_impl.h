@@ -143,6 +143,27 @@ ODO_ALWAYS_INLINE void Thread<P>::sleep_in_critical(Where where) {
 }
 
 template <LwktPlatform P>
+ODO_ALWAYS_INLINE void Thread<P>::sleep_and_wake_in_critical(Thread& other,
+                                                             Where where) {
+  Cpu<P>& here = cpu();
+  // By priority the other is next, and nothing lapses on either side.
+  if (here.queue_.has(other.priority_) || other.lapsed_ ||
+      preempted_ != nullptr || tokens_.depth() != 0) [[unlikely]] {
+    here.wake_in_critical(other);
+    sleep_in_critical(where);
+    return;
+  }
+  if (critical_ != 1 || this == &here.idle_) [[unlikely]] {
+    here.fault(Misuse::kBlockedInCritical, *this, nullptr, where);
+  }
+  ODO_CHECK(other.place_ == Place::kAsleep);
+  drop_interlock();
+  place_ = Place::kAsleep;
+  here.check_stack(*this);
+  here.template resume<Cpu<P>::Ends::kNo>(*this, other);
+}
+
+template <LwktPlatform P>
 void Thread<P>::join(Thread& other, Where where) {
   if (&other == this) {
     cpu().fault(Misuse::kJoinedItself, *this, name_, where);

@@ -33,9 +33,15 @@ class ThreadPort : public Port<P> {
 
   ThreadPort(ThreadT& owner, const char* name)
       : Base(name, kOps), owner_(&owner), maker_(owner) {}
-  ~ThreadPort() { Base::check_empty(maker_, *this, urgent_, queue_); }
+  ~ThreadPort() {
+    if (handed_ != nullptr) queue_.push_back(*handed_);
+    Base::check_empty(maker_, *this, urgent_, queue_);
+  }
 
  private:
+  friend Base;
+  using Queue = typename Base::Queue;
+
   // --- coming in -------------------------------------------------------------
   static Answer accept(ThreadT& self, Base& base, MessageT& message) {
     auto& port = static_cast<ThreadPort&>(base);
@@ -102,8 +108,15 @@ class ThreadPort : public Port<P> {
   }
 
   void enqueue(Cpu<P>& here, MessageT& message) {
-    (message.urgency_ == Urgency::kHigh ? urgent_ : queue_).push_back(message);
-    if (waits_ == Waits::kForAny) wake(here);
+    if (waits_ == Waits::kForAny) {
+      handed_ = &message;
+      wake(here);
+      return;
+    }
+    queue_of(message).push_back(message);
+  }
+  Queue& queue_of(const MessageT& message) {
+    return message.urgency_ == Urgency::kHigh ? urgent_ : queue_;
   }
   void wake(Cpu<P>& here) {
     waits_ = Waits::kNot;
@@ -144,6 +157,11 @@ class ThreadPort : public Port<P> {
   }
   // By its address alone: if it is not here it is somebody else's.
   bool remove(MessageT& message) {
+    if (handed_ == &message) {
+      if (message.state_ == MessageState::kReplied) return false;
+      handed_ = nullptr;
+      return true;
+    }
     for (Queue* queue : {&urgent_, &queue_}) {
       for (MessageT& one : *queue) {
         if (&one != &message) continue;
@@ -161,14 +179,26 @@ class ThreadPort : public Port<P> {
     }
   }
   // In a critical section.
-  MessageT* pop() {
-    MessageT* message = urgent_.pop_front();
-    if (message == nullptr) message = queue_.pop_front();
-    if (message == nullptr) return nullptr;
+  ODO_ALWAYS_INLINE MessageT* pop() {
+    MessageT* message = nullptr;
+    // What was handed over came before all that is queued.
+    if (handed_ != nullptr &&
+        (handed_->urgency_ == Urgency::kHigh || urgent_.empty())) [[likely]] {
+      message = handed_;
+      handed_ = nullptr;
+    } else {
+      message = urgent_.pop_front();
+      if (message == nullptr) message = queue_.pop_front();
+      if (message == nullptr) return nullptr;
+    }
     message->state_ = message->state_ == MessageState::kReplied
                           ? MessageState::kIdle
                           : MessageState::kTaken;
     return message;
+  }
+  // True if there is nothing to pop.
+  [[nodiscard]] bool is_empty() const {
+    return handed_ == nullptr && urgent_.empty() && queue_.empty();
   }
   static MessageT* next(ThreadT& self, Base& base, Where where) {
     auto& port = static_cast<ThreadPort&>(base);
@@ -179,15 +209,32 @@ class ThreadPort : public Port<P> {
     return message;
   }
   static MessageT* wait_next(ThreadT& self, Base& base, Where where) {
+    return &wait_inline(self, base, where);
+  }
+  ODO_ALWAYS_INLINE static MessageT& wait_inline(ThreadT& self, Base& base,
+                                                 Where where) {
     auto& port = static_cast<ThreadPort&>(base);
     port.check_owner(self, where);
     self.enter_critical();
-    MessageT* message = nullptr;
-    while ((message = port.pop()) == nullptr) {
+    MessageT* message = port.pop();
+    if (message == nullptr) [[likely]] {
       port.waits_ = Waits::kForAny;
       self.sleep_in_critical(where);
+      message = port.pop();
+      if (message == nullptr) [[unlikely]] {
+        message = port.sleep_until_any(self, where);
+      }
     }
     self.exit_critical();
+    return *message;
+  }
+  // Once more: what woke us was taken back.
+  ODO_NOINLINE MessageT* sleep_until_any(ThreadT& self, Where where) {
+    MessageT* message = nullptr;
+    do {
+      waits_ = Waits::kForAny;
+      self.sleep_in_critical(where);
+    } while ((message = pop()) == nullptr);
     return message;
   }
   static void wait_reply(ThreadT& self, Base& base, MessageT& message,
@@ -195,20 +242,82 @@ class ThreadPort : public Port<P> {
     auto& port = static_cast<ThreadPort&>(base);
     port.check_owner(self, where);
     self.enter_critical();
-    while (!message.replied_) {
-      port.waits_ = Waits::kForOne;
-      port.waits_for_ = &message;
-      self.sleep_in_critical(where);
-    }
+    if (!message.replied_) port.sleep_until_replied(self, message, where);
     if (message.state_ == MessageState::kReplied) {
-      (message.urgency_ == Urgency::kHigh ? port.urgent_ : port.queue_)
-          .erase(message);
+      if (port.handed_ == &message) {
+        port.handed_ = nullptr;
+      } else {
+        port.queue_of(message).erase(message);
+      }
       message.state_ = MessageState::kIdle;
     }
     self.exit_critical();
   }
+  ODO_NOINLINE void sleep_until_replied(ThreadT& self, const MessageT& message,
+                                        Where where) {
+    do {
+      waits_ = Waits::kForOne;
+      waits_for_ = &message;
+      self.sleep_in_critical(where);
+    } while (!message.replied_);
+  }
 
-  using Queue = typename Base::Queue;
+  // --- both at once, between two ports of threads
+  // ---------------------------------------------------------- From a thread
+  // that waits on a port of its own to one of the same CPU that waits already:
+  // the message is handed over with the CPU.
+  ODO_ALWAYS_INLINE static Answer put_and_wait(ThreadT& self, Base& base,
+                                               MessageT& message, Where where) {
+    auto& port = static_cast<ThreadPort&>(base);
+    auto& replies = static_cast<ThreadPort&>(message.reply_port());
+    replies.check_owner(self, where);
+    ThreadT& other = *port.owner_;
+    if (&other == &self) [[unlikely]] {
+      Base::fault(self, Misuse::kCalledItself, port, message.sent_at_);
+    }
+    self.enter_critical();
+    if (&other.home() == &self.cpu() && port.waits_ == Waits::kForAny)
+        [[likely]] {
+      port.handed_ = &message;
+      port.waits_ = Waits::kNot;
+      replies.waits_ = Waits::kForOne;
+      replies.waits_for_ = &message;
+      self.sleep_and_wake_in_critical(other, where);
+    } else {
+      port.arrive_from(self, message, &ThreadPort::arrived);
+    }
+    // A call's reply is not queued.
+    if (!message.replied_) [[unlikely]] {
+      replies.sleep_until_replied(self, message, where);
+    }
+    self.exit_critical();
+    return message.answer_;
+  }
+  ODO_ALWAYS_INLINE static MessageT& reply_and_wait(ThreadT& self, Base& base,
+                                                    MessageT& message,
+                                                    Where where) {
+    auto& port = static_cast<ThreadPort&>(base);
+    auto& replies = static_cast<ThreadPort&>(message.reply_port());
+    port.check_owner(self, where);
+    self.enter_critical();
+    ThreadT& asker = *replies.owner_;
+    if (&asker.home() == &self.cpu() && replies.waits_ == Waits::kForOne &&
+        replies.waits_for_ == &message && message.waiter_ != nullptr &&
+        port.is_empty()) [[likely]] {
+      message.state_ = MessageState::kIdle;
+      message.replied_ = true;
+      replies.waits_ = Waits::kNot;
+      port.waits_ = Waits::kForAny;
+      self.sleep_and_wake_in_critical(asker, where);
+    } else {
+      replies.arrive_from(self, message, &ThreadPort::reply_arrived);
+    }
+    MessageT* next = port.pop();
+    if (next == nullptr) next = port.sleep_until_any(self, where);
+    self.exit_critical();
+    return *next;
+  }
+
   enum class Waits : std::uint8_t { kNot, kForAny, kForOne };
 
   static constexpr typename Base::Ops kOps = {
@@ -225,6 +334,8 @@ class ThreadPort : public Port<P> {
   // Stands for all that is the owner's CPU's alone.
   typename detail::OwnedOn<P, Waits>::Type waits_ = Waits::kNot;
   const MessageT* waits_for_ = nullptr;
+  // What came when the owner waited for any: never queued.
+  MessageT* handed_ = nullptr;
   Queue urgent_;
   Queue queue_;
 };

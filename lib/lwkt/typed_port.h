@@ -43,13 +43,14 @@ class TypedPort {
               Where where = Where::current()) const {
     return Port<P>::send(self, *port_, message, where);
   }
-  Answer call(Thread<P>& self, MessageT& message,
-              Where where = Where::current()) const ODO_MAY_BLOCK {
+  ODO_ALWAYS_INLINE Answer
+  call(Thread<P>& self, MessageT& message,
+       Where where = Where::current()) const ODO_MAY_BLOCK {
     return Port<P>::call(self, *port_, message, where);
   }
 
   // --- the receiver ----------------------------------------------------------
-  [[nodiscard]] MessageT& wait(
+  [[nodiscard]] ODO_ALWAYS_INLINE MessageT& wait(
       Thread<P>& self, Where where = Where::current()) const ODO_MAY_BLOCK {
     return static_cast<MessageT&>(port_->wait(self, where));
   }
@@ -61,6 +62,14 @@ class TypedPort {
                      Answer answer = 0, Where where = Where::current()) {
     message.reply = std::move(reply);
     Port<P>::reply(self, message, answer, where);
+  }
+  // The same, and then wait().
+  [[nodiscard]] ODO_ALWAYS_INLINE MessageT& answer_and_wait(
+      Thread<P>& self, MessageT& message, Reply reply, Answer answer = 0,
+      Where where = Where::current()) const ODO_MAY_BLOCK {
+    message.reply = std::move(reply);
+    return static_cast<MessageT&>(
+        Port<P>::reply_and_wait(self, message, answer, *port_, where));
   }
 
  private:

@@ -152,9 +152,13 @@ struct SimQuestion : Message<LwktSimGround> {
   SimInt value{0};
 };
 
+// How a server answers: and then waits, or both in one.
+enum class Serves : std::uint8_t { kOneByOne, kAtOnce };
+
 // A question and its answer, each readable by who has the message alone.
 template <class P>
-void a_call(Engine& m, unsigned server_cpu, int questions) {
+void a_call(Engine& m, unsigned server_cpu, int questions,
+            Serves serves = Serves::kOneByOne) {
   LwktWorld w(2);
   alignas(P) std::byte room[sizeof(P)];
   P* port = nullptr;
@@ -164,10 +168,17 @@ void a_call(Engine& m, unsigned server_cpu, int questions) {
     // Release: the port is made. The one that asks looks with acquire.
     up.store(true, std::memory_order_release);
     SimSleepers::wakeup(self, &up);
+    Message<LwktSimGround>* next = nullptr;
     for (int i = 0; i < questions; ++i) {
-      auto& question = static_cast<SimQuestion&>(port->wait(self));
+      if (next == nullptr) next = &port->wait(self);
+      auto& question = static_cast<SimQuestion&>(*next);
       add_one(question.value);
-      Port<LwktSimGround>::reply(self, question, 5);
+      if (serves == Serves::kAtOnce && i + 1 != questions) {
+        next = &Port<LwktSimGround>::reply_and_wait(self, question, 5, *port);
+      } else {
+        Port<LwktSimGround>::reply(self, question, 5);
+        next = nullptr;
+      }
     }
     inspect(self);
   });
