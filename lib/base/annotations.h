@@ -51,6 +51,14 @@
 // token must be read again. For readers and for grep; it generates nothing.
 #define ODO_MAY_BLOCK
 
+// A static object that is there until the program's very end: where the
+// compiler knows the word, not even its no-op of a destructor is registered.
+#if defined(__clang__)
+#define ODO_NO_DESTROY [[clang::no_destroy]]
+#else
+#define ODO_NO_DESTROY
+#endif
+
 #define ODO_ALWAYS_INLINE [[gnu::always_inline]] inline
 #define ODO_NOINLINE [[gnu::noinline]]
 

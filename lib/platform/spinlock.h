@@ -33,7 +33,7 @@ concept SpinLockPlatform = HasAtomics<P> && CanRelax<P>;
 template <SpinLockPlatform P>
 class ODO_CAPABILITY("spinlock") SpinLock {
  public:
-  explicit SpinLock(P platform = P()) : platform_(platform) {}
+  constexpr explicit SpinLock(P platform = P()) : platform_(platform) {}
   SpinLock(const SpinLock&) = delete;
   SpinLock& operator=(const SpinLock&) = delete;
 

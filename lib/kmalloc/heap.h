@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The allocator: lanes, the depot and the arena between them, and what goes
+// past the lanes.
+//
+//   Heap<P> heap(ground);
+//   Lane<P>& lane = *heap.take_lane();         // once for each CPU or thread
+//   void* object = heap.allocate(lane, 100, mine);
+//   heap.free(lane, object, mine);
+//
+// Each call names the lane that the caller owns. Where a thread may not have
+// got one yet it passes an empty Lane, and as the last argument a function that
+// gives the lane to go on with; it is called where the fast way ends.
+//
+// Contexts: a lane's owner; one that can be interrupted by another user of the
+//   lane keeps it out.
+// Ownership: an object is its user's until it is freed, through whatever lane.
+// Failure: null when there is no memory. A free of what is not allocated is a
+//   fault, at once or when the object goes home: until then it may have been
+//   given out once more.
+// Complexity: O(1) up to kMaxSmallBytes; above, as arena.h.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+
+#include "lib/base/bits.h"
+#include "lib/kmalloc/lane.h"
+
+namespace odo::kmalloc {
+
+template <KmallocPlatform P>
+class Heap {
+ public:
+  using LaneT = Lane<P>;
+  // Lanes that may exist at once.
+  static constexpr std::uint32_t kMaxLanes = std::uint32_t{1} << 16;
+  // No allocation is larger.
+  static constexpr std::size_t kMaxBytes = ~std::size_t{0} / 4;
+
+  constexpr explicit Heap(P ground) : ground_(ground), arena_(ground) {}
+  Heap(const Heap&) = delete;
+  Heap& operator=(const Heap&) = delete;
+  // No lane has an owner, and nothing is allocated.
+  ~Heap();
+
+  // --- lanes -----------------------------------------------------------------
+  // One that somebody left, or a new one; null if there is no memory.
+  [[nodiscard]] LaneT* take_lane();
+  // The owner ends: what it has at hand goes home.
+  void leave_lane(LaneT& lane) { lane.abandon(); }
+
+  // --- to allocate -----------------------------------------------------------
+  template <class Own>
+  [[nodiscard]] ODO_ALWAYS_INLINE void* allocate(LaneT& lane, std::size_t bytes,
+                                                 Own own) {
+    if (bytes > kMaxSmallBytes) [[unlikely]]
+      return allocate_large(bytes, kPageBytes, false);
+    return allocate_class(lane, class_of(bytes), own);
+  }
+  // Of a class that the caller knows.
+  template <class Own>
+  [[nodiscard]] ODO_ALWAYS_INLINE void* allocate_class(LaneT& lane,
+                                                       std::uint32_t cls,
+                                                       Own own) {
+    void* object = lane.pop(cls);
+    if (object == nullptr) [[unlikely]]
+      return allocate_slowly(cls, own);
+    return object;
+  }
+  // At a multiple of `alignment`, a power of two.
+  template <class Own>
+  [[nodiscard]] ODO_ALWAYS_INLINE void* allocate_aligned(LaneT& lane,
+                                                         std::size_t bytes,
+                                                         std::size_t alignment,
+                                                         Own own) {
+    if (bytes <= kMaxSmallBytes && alignment <= kMaxSmallBytes) [[likely]] {
+      const std::size_t rounded = aligned_bytes(bytes, alignment);
+      if (rounded <= kMaxSmallBytes) [[likely]]
+        return allocate(lane, rounded, own);
+    }
+    return allocate_large(bytes, alignment, false);
+  }
+  template <class Own>
+  [[nodiscard]] ODO_ALWAYS_INLINE void* allocate_zeroed(LaneT& lane,
+                                                        std::size_t bytes,
+                                                        Own own) {
+    if (bytes > kMaxSmallBytes) [[unlikely]]
+      return allocate_large(bytes, kPageBytes, true);
+    void* object = allocate(lane, bytes, own);
+    if (object != nullptr) __builtin_memset(object, 0, bytes);
+    return object;
+  }
+  // As many as there is memory for; how many. One look at the class for all.
+  template <class Own>
+  [[nodiscard]] std::size_t allocate_batch(LaneT& lane, std::size_t bytes,
+                                           std::span<void*> into, Own own) {
+    std::size_t have = 0;
+    while (have < into.size()) {
+      void* object = allocate(lane, bytes, own);
+      if (object == nullptr) break;
+      into[have++] = object;
+    }
+    return have;
+  }
+
+  // --- to free ---------------------------------------------------------------
+  // Null is freed without effect.
+  template <class Own>
+  ODO_ALWAYS_INLINE void free(LaneT& lane, void* object, Own own) {
+    // An address that is a chunk's is no slab's object: it is null, or its
+    // front is elsewhere.
+    if (begins_chunk(object) || !lane.push(object)) [[unlikely]]
+      free_slowly(object, own);
+  }
+  // Of an object whose size is known: the one that was asked for, or any of the
+  // same class; with an alignment, aligned_bytes() of the two.
+  template <class Own>
+  ODO_ALWAYS_INLINE void free_sized(LaneT& lane, void* object,
+                                    std::size_t bytes, Own own) {
+    if (bytes > kMaxSmallBytes) [[unlikely]] {
+      free_sized_slowly(object, bytes, own);
+      return;
+    }
+    if (begins_chunk(object) || !lane.push(object, class_of(bytes)))
+        [[unlikely]] {
+      free_sized_slowly(object, bytes, own);
+    }
+  }
+  template <class Own>
+  void free_batch(LaneT& lane, std::span<void* const> objects, Own own) {
+    for (void* object : objects) free(lane, object, own);
+  }
+
+  // --- about an allocation ---------------------------------------------------
+  // What may be used of it.
+  [[nodiscard]] std::size_t usable_bytes(const void* object) const {
+    if (object == nullptr) return 0;
+    if (const std::uint32_t cls = class_if_small(object); cls < kClasses) {
+      return class_bytes(cls);
+    }
+    return Arena<P>::large_bytes(object);
+  }
+  // Another size without another address; false if that can't be. A smaller one
+  // that would leave less than half in use is refused, too.
+  [[nodiscard]] bool resize(void* object, std::size_t bytes) {
+    if (const std::uint32_t cls = class_if_small(object); cls < kClasses) {
+      const std::size_t now = class_bytes(cls);
+      return bytes <= now && bytes > now / 2;
+    }
+    if (bytes <= kMaxSmallBytes) return false;
+    check_large(object);
+    return arena_.resize_large(object, bytes);
+  }
+
+  // --- pressure --------------------------------------------------------------
+  // Gives back up to `target_bytes` of what is free: what this lane has at
+  // hand, and lanes that nobody has, and the arena. How many bytes that were.
+  std::size_t reclaim(LaneT& lane, std::size_t target_bytes) {
+    lane.flush();
+    for (LaneT* other = lanes_.load(std::memory_order_acquire);
+         other != nullptr; other = other->next_) {
+      if (!other->adopt()) continue;
+      other->flush();
+      other->abandon();
+    }
+    while (SlabFields<P>* unit = depot_.take()) {
+      auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
+      arena_.give_units(chunk, unit->unit, 1);
+    }
+    return arena_.reclaim(target_bytes);
+  }
+  [[nodiscard]] ArenaCounts counts() { return arena_.counts(); }
+
+  // --- fork() ----------------------------------------------------------------
+  // Around the copying of a process of which one thread goes on. The lanes of
+  // the others stay owned in the copy, by nobody: what is freed to them is
+  // lost there.
+  void before_fork() ODO_NO_THREAD_SAFETY_ANALYSIS { arena_.hold(); }
+  void after_fork() ODO_NO_THREAD_SAFETY_ANALYSIS { arena_.let_go(); }
+  void after_fork_in_copy() { arena_.let_go_in_copy(); }
+
+ private:
+  static constexpr std::size_t kLaneBytes =
+      align_up(sizeof(LaneT) + kStackEntries * sizeof(void*), kPageBytes);
+
+  [[nodiscard]] ODO_ALWAYS_INLINE static bool begins_chunk(const void* object) {
+    return reinterpret_cast<std::uintptr_t>(object) % kChunkBytes == 0;
+  }
+  [[nodiscard]] static std::uint32_t class_if_small(const void* object) {
+    if (begins_chunk(object)) return kClasses;
+    const std::uint32_t info = ChunkFront<P>::info_of(object);
+    return info == ChunkFront<P>::kNoSlab
+               ? kClasses
+               : info & ((1U << LaneT::kClassBits) - 1);
+  }
+  template <class Own>
+  [[nodiscard]] ODO_NOINLINE void* allocate_slowly(std::uint32_t cls, Own own) {
+    LaneT* lane = own();
+    return lane == nullptr ? nullptr : lane->fill_and_pop(cls);
+  }
+  [[nodiscard]] ODO_NOINLINE void* allocate_large(std::size_t bytes,
+                                                  std::size_t alignment,
+                                                  bool zeroed) {
+    if (bytes > kMaxBytes || alignment > kMaxBytes) return nullptr;
+    if (bytes <= kMaxSmallBytes) bytes = kMaxSmallBytes + 1;
+    return arena_.take_large(bytes, alignment, zeroed);
+  }
+  template <class Own>
+  ODO_NOINLINE void free_slowly(void* object, Own own) {
+    if (object == nullptr) return;
+    if (class_if_small(object) == kClasses) {
+      if (!arena_.give_large(object)) {
+        fault(Misuse::kNotOurs, object, 0);
+      }
+      return;
+    }
+    LaneT* lane = own();
+    // Without a lane it can only go where it came from.
+    if (lane != nullptr && !lane->push(object)) lane->push_slowly(object);
+  }
+  template <class Own>
+  ODO_NOINLINE void free_sized_slowly(void* object, std::size_t bytes,
+                                      Own own) {
+    if (object == nullptr) return;
+    const std::uint32_t cls = class_if_small(object);
+    const bool right =
+        cls < kClasses
+            ? bytes <= kMaxSmallBytes && class_of(bytes) == cls
+            : bytes > kMaxSmallBytes && bytes <= Arena<P>::large_bytes(object);
+    if (!right) [[unlikely]]
+      fault(Misuse::kWrongSize, object, usable_bytes(object));
+    free_slowly(object, own);
+  }
+  void check_large(const void* object) {
+    if (Arena<P>::large_bytes(object) == 0) [[unlikely]]
+      fault(Misuse::kNotOurs, object, 0);
+  }
+  [[noreturn]] ODO_NOINLINE void fault(Misuse what, const void* object,
+                                       std::size_t bytes) {
+    ground_.kmalloc_fault(MemoryFault{what, object, bytes});
+    ODO_PANIC("memory was misused");
+  }
+
+  [[no_unique_address]] P ground_;
+  Arena<P> arena_;
+  Depot<P> depot_;
+  // All that there ever were: pushed, never taken out.
+  typename P::template Atomic<LaneT*> lanes_{nullptr};
+  typename P::template Atomic<std::uint32_t> lane_count_{0u};
+};
+
+template <KmallocPlatform P>
+Heap<P>::~Heap() {
+  LaneT* lane = lanes_.load(std::memory_order_acquire);
+  for (LaneT* one = lane; one != nullptr; one = one->next_) one->flush();
+  while (SlabFields<P>* unit = depot_.take()) {
+    auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
+    arena_.give_units(chunk, unit->unit, 1);
+  }
+  while (lane != nullptr) {
+    LaneT* next = lane->next_;
+    lane->~LaneT();
+    ground_.unmap(lane, kLaneBytes);
+    lane = next;
+  }
+}
+
+template <KmallocPlatform P>
+Lane<P>* Heap<P>::take_lane() {
+  // Acquire: the lanes' fields, with the release below.
+  for (LaneT* lane = lanes_.load(std::memory_order_acquire); lane != nullptr;
+       lane = lane->next_) {
+    if (lane->adopt()) return lane;
+  }
+  const std::uint32_t index =
+      lane_count_.fetch_add(1, std::memory_order_relaxed);
+  if (index >= kMaxLanes) {
+    (void)lane_count_.fetch_sub(1, std::memory_order_relaxed);
+    return nullptr;
+  }
+  void* memory = ground_.map(kLaneBytes, kPageBytes);
+  if (memory == nullptr) {
+    // The index is lost; there are many, and whoever has no memory for a lane
+    // will not use them up.
+    return nullptr;
+  }
+  auto* entries =
+      reinterpret_cast<void**>(static_cast<std::byte*>(memory) + sizeof(LaneT));
+  auto* lane = new (memory) LaneT(arena_, depot_, index, entries, ground_);
+  LaneT* head = lanes_.load(std::memory_order_relaxed);
+  do {
+    lane->next_ = head;
+    // Release: what was made above, to who looks through the list.
+  } while (!lanes_.compare_exchange_weak(head, lane, std::memory_order_release,
+                                         std::memory_order_relaxed));
+  return lane;
+}
+
+}  // namespace odo::kmalloc

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The host's page source: anonymous memory of the operating system.
+//
+// Contexts: any thread.
+// Failure: map(): null when the system refuses.
+#pragma once
+
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+#include "lib/kmalloc/platform.h"
+#include "lib/platform/host/host_platform.h"
+
+namespace odo::kmalloc {
+
+class HostGround : public platform::HostPlatform {
+ public:
+  [[nodiscard]] void* map(std::size_t bytes, std::size_t alignment) const {
+    void* memory = map_anywhere(bytes);
+    if (memory == nullptr || is_at(memory, alignment)) return memory;
+    // As it came it does not fit: more, of which what sticks out goes back.
+    munmap(memory, bytes);
+    if (bytes > ~std::size_t{0} - alignment) return nullptr;
+    const std::size_t all = bytes + alignment;
+    auto* wide = static_cast<std::byte*>(map_anywhere(all));
+    if (wide == nullptr) return nullptr;
+    const auto address = reinterpret_cast<std::uintptr_t>(wide);
+    const std::size_t before = (alignment - address % alignment) % alignment;
+    if (before != 0) munmap(wide, before);
+    munmap(wide + before + bytes, all - before - bytes);
+    return wide + before;
+  }
+  void unmap(void* memory, std::size_t bytes) const { munmap(memory, bytes); }
+  [[nodiscard]] bool release(void* memory, std::size_t bytes) const {
+    return madvise(memory, bytes, MADV_DONTNEED) == 0;
+  }
+
+  // Whoever we wait for may wait for this processor.
+  void relax() const {
+    constexpr unsigned kPatience = 64;
+    static thread_local unsigned rounds = 0;
+    if (++rounds % kPatience == 0) {
+      sched_yield();
+    } else {
+      HostPlatform::relax();
+    }
+  }
+
+  // One line, without asking for memory.
+  void kmalloc_fault(const MemoryFault& fault) const {
+    std::fprintf(stderr, "memory at %p, of %zu bytes: %s\n", fault.address,
+                 fault.bytes, misuse_text(fault.what));
+    std::abort();
+  }
+
+ private:
+  [[nodiscard]] static bool is_at(const void* memory, std::size_t alignment) {
+    return reinterpret_cast<std::uintptr_t>(memory) % alignment == 0;
+  }
+  [[nodiscard]] static void* map_anywhere(std::size_t bytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+  }
+};
+
+static_assert(KmallocPlatform<HostGround>);
+
+}  // namespace odo::kmalloc

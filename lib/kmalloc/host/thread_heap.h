@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One heap for a host program, and a lane for each of its threads.
+//
+//   void* object = kmalloc::ThreadHeap::allocate(100);
+//   kmalloc::ThreadHeap::free(object);
+//
+// A thread gets its lane with its first allocation, and leaves it to another
+// one when it ends. Until then, and after, it has an empty one, so that the
+// fast way need not ask whether there is a lane.
+//
+// Contexts: any thread; no signal handlers.
+// Failure: as heap.h; a thread beyond Heap::kMaxLanes gets no memory.
+// Complexity: as heap.h.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstddef>
+#include <new>
+#include <span>
+
+#include "lib/kmalloc/heap.h"
+#include "lib/kmalloc/host/ground.h"
+
+namespace odo::kmalloc {
+
+namespace detail {
+
+// Never destroyed: threads may free until the very end of the program.
+template <class T>
+union Forever {
+  template <class... Args>
+  constexpr explicit Forever(Args... args) : object(args...) {}
+  ~Forever() {}  // NOLINT(modernize-use-equals-default): it would be none
+  T object;
+};
+
+}  // namespace detail
+
+class ThreadHeap {
+ public:
+  using LaneT = Lane<HostGround>;
+
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate(std::size_t bytes) {
+    return heap().allocate(*lane_, bytes, &own_lane);
+  }
+  // The fast way of allocate(), at a multiple of 16: null if another one has to
+  // be gone, or there is no memory.
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_at_16_fast(
+      std::size_t bytes) {
+    if (bytes <= detail::kTabledBytes) [[likely]] {
+      return lane_->pop(class_of_at_16(bytes));
+    }
+    return bytes <= kMaxSmallBytes ? lane_->pop(class_of(bytes)) : nullptr;
+  }
+  [[nodiscard]] ODO_NOINLINE static void* allocate_at_16(std::size_t bytes) {
+    if (bytes > kMaxSmallBytes)
+      return heap().allocate(*lane_, bytes, &own_lane);
+    return heap().allocate_class(*lane_, class_of_at_16(bytes), &own_lane);
+  }
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_aligned(
+      std::size_t bytes, std::size_t alignment) {
+    return heap().allocate_aligned(*lane_, bytes, alignment, &own_lane);
+  }
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_zeroed(
+      std::size_t bytes) {
+    return heap().allocate_zeroed(*lane_, bytes, &own_lane);
+  }
+  ODO_ALWAYS_INLINE static void free(void* object) {
+    heap().free(*lane_, object, &own_lane);
+  }
+  ODO_ALWAYS_INLINE static void free_sized(void* object, std::size_t bytes) {
+    heap().free_sized(*lane_, object, bytes, &own_lane);
+  }
+  [[nodiscard]] static std::size_t usable_bytes(const void* object) {
+    return heap().usable_bytes(object);
+  }
+  [[nodiscard]] static bool resize(void* object, std::size_t bytes) {
+    return heap().resize(object, bytes);
+  }
+  static std::size_t reclaim(std::size_t target_bytes) {
+    LaneT* lane = own_lane();
+    return lane == nullptr ? 0 : heap().reclaim(*lane, target_bytes);
+  }
+
+  [[nodiscard]] ODO_ALWAYS_INLINE static Heap<HostGround>& heap() {
+    return heap_.object;
+  }
+
+ private:
+  [[nodiscard]] ODO_NOINLINE static LaneT* own_lane() {
+    if (!lane_->is_nobodys()) return lane_;
+    LaneT* taken = heap().take_lane();
+    if (taken == nullptr) return nullptr;
+    lane_ = taken;
+    pthread_once(&key_once_, [] { pthread_key_create(&key_, &thread_ends); });
+    pthread_setspecific(key_, taken);
+    return taken;
+  }
+  static void thread_ends(void* lane) {
+    lane_ = &nobodys_.object;
+    heap().leave_lane(*static_cast<LaneT*>(lane));
+  }
+
+  ODO_NO_DESTROY static constinit inline detail::Forever<Heap<HostGround>>
+      heap_{HostGround()};
+  ODO_NO_DESTROY static constinit inline detail::Forever<LaneT> nobodys_{};
+  static constinit inline thread_local LaneT* lane_
+      [[gnu::tls_model("initial-exec")]] = &nobodys_.object;
+  static inline pthread_once_t key_once_ = PTHREAD_ONCE_INIT;
+  static inline pthread_key_t key_;
+};
+
+}  // namespace odo::kmalloc

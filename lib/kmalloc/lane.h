@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What one CPU, or one host thread, allocates from and frees to.
+//
+// A lane owns slabs, and keeps of each class a stack of free objects at hand:
+// to allocate is to pop, to free is to push, neither touches the object. Empty
+// stacks are filled from the slabs' bits and full ones emptied into them, half
+// a stack at a time. Objects of other lanes' slabs gather in an outbox and go
+// home in batches, one atomic operation for all those of a word of bits.
+//
+// Contexts: the lane's owner, one at a time; free_from_afar() of its slabs: any
+//   lane.
+// Ownership: a lane lives as long as its heap. When its owner ends it is left
+//   (abandon()): its slabs stay in it until another owner adopts it, and who
+//   frees to it meanwhile looks after it.
+// Invariants:
+//   L1. a stack holds objects of this lane's slabs alone, and to the slabs they
+//       are out;
+//   L2. a slab with free bits is on its class's list;
+//   L3. a slab that was told of is on `told_` until the owner harvests it.
+// Ordering: KL: to put a slab on the list releases its link, to take the list
+//   acquires all of them. KO: who puts a slab on the list and then looks at the
+//   state, and who leaves and then looks at the list, both seq_cst: one of the
+//   two sees the other, and looks after the list.
+// Failure: null when the arena has nothing; misuse is a fault.
+// Complexity: O(1); every half stack a batch of that many steps.
+// Origin: magazines: Bonwick and Adams, "Magazines and Vmem", USENIX 2001;
+//   slabs that belong to CPUs: DragonFly's sys/kern/kern_slaballoc.c. Frees
+//   that go home in batches: Lietar et al., "snmalloc", ISMM 2019.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/base/annotations.h"
+#include "lib/base/check.h"
+#include "lib/base/list.h"
+#include "lib/kmalloc/arena.h"
+#include "lib/kmalloc/depot.h"
+#include "lib/kmalloc/slab.h"
+#include "lib/kmalloc/stack.h"
+
+namespace odo::kmalloc {
+
+// Who has a lane.
+enum class LaneState : std::uint32_t {
+  kOwned,
+  kLeft,   // nobody
+  kMinded  // nobody, but somebody is looking after it just now
+};
+
+// Of one lane, by itself; they wrap. In events.
+struct LaneCounts {
+  std::uint64_t fills = 0;     // batches from slabs
+  std::uint64_t drains = 0;    // batches to slabs
+  std::uint64_t posts = 0;     // outboxes sent
+  std::uint64_t harvests = 0;  // slabs looked at for frees from afar
+  std::uint64_t made = 0;      // slabs
+  std::uint64_t unmade = 0;
+};
+
+template <KmallocPlatform P>
+class Heap;
+
+template <KmallocPlatform P>
+class alignas(64) Lane {
+ public:
+  using Fields = SlabFields<P>;
+  using SlabT = Slab<P>;
+  static constexpr std::size_t kOutboxEntries = 128;
+  // Objects from this size on go home one by one.
+  static constexpr std::size_t kTooLargeToWait = 1024;
+
+  // A lane that nobody has, from which everything has to be got elsewhere:
+  // what a thread begins with.
+  constexpr Lane() = default;
+  // `entries` are kStackEntries, for as long as the lane lives; what they hold
+  // does not matter, and they are touched as they are needed.
+  Lane(Arena<P>& arena, Depot<P>& depot, std::uint32_t index, void** entries,
+       P ground)
+      : tag_(index << kClassBits),
+        ground_(ground),
+        arena_(&arena),
+        depot_(&depot) {
+    for (std::uint32_t cls = 0; cls < kClasses; ++cls) {
+      ++entries;  // the null in front
+      stacks_[cls] = Stack(entries, kClassInfo[cls].first_entries);
+      more_[cls].base = entries;
+      entries += kClassInfo[cls].most_entries;
+    }
+  }
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  static constexpr unsigned kClassBits = 8;
+  static_assert(kClasses <= 1U << kClassBits);
+
+  // --- the fast ways ---------------------------------------------------------
+  [[nodiscard]] ODO_ALWAYS_INLINE void* pop(std::uint32_t cls) {
+    return stacks_[cls].pop();
+  }
+  // False if the object is another lane's, or there is no room.
+  [[nodiscard]] ODO_ALWAYS_INLINE bool push(void* object) {
+    const std::uint32_t cls = ChunkFront<P>::info_of(object) - tag_;
+    if (cls >= kClasses) [[unlikely]]
+      return false;
+    return stacks_[cls].push(object);
+  }
+  // The same where the class is known.
+  [[nodiscard]] ODO_ALWAYS_INLINE bool push(void* object, std::uint32_t cls) {
+    if (ChunkFront<P>::info_of(object) != (tag_ | cls)) [[unlikely]]
+      return false;
+    return stacks_[cls].push(object);
+  }
+
+  // --- the slow ways ---------------------------------------------------------
+  // Fills the stack and pops one; null if there is no memory.
+  [[nodiscard]] ODO_NOINLINE void* fill_and_pop(std::uint32_t cls) {
+    if (any_told()) harvest();
+    if (void* object = pop(cls)) return object;
+    More& more = more_[cls];
+    void** base = more.base;
+    const std::uint32_t want = more.batch;
+    if (more.drained) widen(cls);
+    more.batch = std::min(want * 2, stacks_[cls].capacity(base) / 2);
+    std::uint32_t have = 0;
+    while (have < want) {
+      if (partial_[cls].empty()) {
+        // A new one is more than the batch is worth if it has some already.
+        if (have != 0 || !add_slab(cls)) break;
+      }
+      const SlabT slab(partial_[cls].front());
+      have += static_cast<std::uint32_t>(
+          slab.take(base + want - have, want - have));
+      if (slab.is_spent()) partial_[cls].erase(slab.fields());
+    }
+    if (have == 0) return nullptr;
+    ++counts_.fills;
+    if (have != want) std::copy(base + (want - have), base + want, base);
+    stacks_[cls].set_count(base, have);
+    return pop(cls);
+  }
+  // Where push() said no: to the slabs first, or to another lane.
+  ODO_NOINLINE void push_slowly(void* object) {
+    const std::uint32_t cls = ChunkFront<P>::info_of(object) - tag_;
+    if (cls < kClasses) {
+      drain(cls, stacks_[cls].capacity(more_[cls].base) / 2);
+      more_[cls].drained = true;
+      (void)stacks_[cls].push(object);
+      return;
+    }
+    post(object);
+  }
+
+  // --- all of it -------------------------------------------------------------
+  // Everything at hand goes home, and slabs that are empty to the arena.
+  void flush() {
+    send_outbox();
+    harvest();
+    for (std::uint32_t cls = 0; cls < kClasses; ++cls) {
+      More& more = more_[cls];
+      drain(cls, stacks_[cls].count(more.base));
+      more.batch = kFirstBatch;
+      stacks_[cls].set_capacity(more.base, kClassInfo[cls].first_entries);
+      drop_empty(cls);
+    }
+  }
+  // The owner ends. What is at hand stays so for the next one.
+  void abandon() {
+    send_outbox();
+    harvest();
+    state_.store(std::uint32_t(LaneState::kLeft), std::memory_order_seq_cst);
+    mind();  // KO
+  }
+  // Somebody else becomes the owner; false if it has one.
+  [[nodiscard]] bool adopt() {
+    auto left = std::uint32_t(LaneState::kLeft);
+    return state_.load(std::memory_order_relaxed) == left &&
+           state_.compare_exchange_strong(
+               left, std::uint32_t(LaneState::kOwned),
+               std::memory_order_acquire,  // KO: all that was done in it
+               std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] const LaneCounts& counts() const { return counts_; }
+  // True of the one that a thread begins with.
+  [[nodiscard]] bool is_nobodys() const { return tag_ == kNobodysTag; }
+
+ private:
+  friend class Heap<P>;
+  static constexpr std::uint32_t kFirstBatch = 4;
+  static constexpr std::uint32_t kNobodysTag = 0xffff'0000;
+
+  // What the slow ways know of a stack.
+  struct More {
+    void** base = nullptr;
+    std::uint32_t batch = kFirstBatch;  // how many the next fill takes
+    bool drained = false;               // since the last fill
+  };
+  using Slabs = List<Fields, &Fields::hook>;
+
+  // --- slabs -----------------------------------------------------------------
+  [[nodiscard]] bool add_slab(std::uint32_t cls) {
+    const ClassInfo& info = kClassInfo[cls];
+    UnitRun<P> run;
+    if (info.units == 1) {
+      Fields* unit = depot_->take();
+      if (unit != nullptr) {
+        run.chunk = &static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
+        run.first = unit->unit;
+      }
+    }
+    if (run.chunk == nullptr) run = arena_->take_units(info.units);
+    if (run.chunk == nullptr) return false;
+    ++counts_.made;
+    partial_[cls].push_back(
+        SlabT::make(*run.chunk, run.first, cls, *this, tag_).fields());
+    return true;
+  }
+  // A stack that is filled and drained in turns is too small for what it is
+  // used for.
+  void widen(std::uint32_t cls) {
+    More& more = more_[cls];
+    more.drained = false;
+    stacks_[cls].set_capacity(
+        more.base, std::min<std::uint32_t>(stacks_[cls].capacity(more.base) * 2,
+                                           kClassInfo[cls].most_entries));
+  }
+  // The oldest `count` of a stack go back to their slabs.
+  void drain(std::uint32_t cls, std::uint32_t count) {
+    if (count == 0) return;
+    ++counts_.drains;
+    void** base = more_[cls].base;
+    for (std::uint32_t done = 0; done < count;) {
+      const SlabT slab = SlabT::of(base[done]);
+      const bool was_spent = slab.is_spent();
+      const void* wrong = nullptr;
+      done += static_cast<std::uint32_t>(
+          slab.give_back(base + done, count - done, wrong));
+      if (wrong != nullptr) [[unlikely]]
+        fault_of(slab, wrong);
+      settle(slab, was_spent);
+    }
+    stacks_[cls].drop_oldest(base, count);
+  }
+  // After some of its objects came back.
+  void settle(const SlabT& slab, bool was_spent) {
+    Fields& fields = slab.fields();
+    if (was_spent) partial_[fields.cls].push_front(fields);
+    if (fields.out != 0) return;
+    // One empty slab of a class stays: the next request comes soon.
+    Slabs& list = partial_[fields.cls];
+    if (&list.front() == &list.back()) return;
+    list.erase(fields);
+    drop(slab);
+  }
+  void drop(const SlabT& slab) {
+    ++counts_.unmade;
+    Fields& fields = slab.fields();
+    const unsigned units = slab.info().units;
+    slab.unmake();
+    if (units == 1 && depot_->give(fields)) return;
+    arena_->give_units(slab.chunk(), fields.unit, units);
+  }
+  void drop_empty(std::uint32_t cls) {
+    Slabs& list = partial_[cls];
+    for (auto it = list.begin(); it != list.end();) {
+      Fields& fields = *it++;
+      if (fields.out != 0) continue;
+      list.erase(fields);
+      drop(SlabT(fields));
+    }
+  }
+  [[noreturn]] ODO_NOINLINE void fault_of(const SlabT& slab,
+                                          const void* object) {
+    std::size_t index = 0;
+    const bool begins = slab.index_of(object, index);
+    ground_.kmalloc_fault(
+        MemoryFault{begins ? Misuse::kDoubleFree : Misuse::kInterior, object,
+                    slab.info().bytes});
+    ODO_PANIC("memory was misused");
+  }
+
+  // --- to others -------------------------------------------------------------
+  void post(void* object) {
+    const SlabT slab = SlabT::of(object);
+    if (slab.info().bytes >= kTooLargeToWait) {
+      send(slab, &object, 1);
+      return;
+    }
+    outbox_[outbox_count_++] = object;
+    if (outbox_count_ == kOutboxEntries) send_outbox();
+  }
+  void send_outbox() {
+    if (outbox_count_ == 0) return;
+    ++counts_.posts;
+    for (std::size_t i = 0; i < outbox_count_;) {
+      const SlabT slab = SlabT::of(outbox_[i]);
+      std::size_t end = i + 1;
+      while (end < outbox_count_ &&
+             &SlabT::of(outbox_[end]).fields() == &slab.fields()) {
+        ++end;
+      }
+      send(slab, outbox_ + i, end - i);
+      i = end;
+    }
+    outbox_count_ = 0;
+  }
+  // Objects of one slab.
+  void send(const SlabT& slab, void* const* objects, std::size_t count) {
+    std::uint64_t bits = 0;
+    std::size_t word = 0;
+    const void* last = nullptr;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::size_t index = 0;
+      if (!slab.index_of(objects[i], index)) [[unlikely]]
+        fault_of(slab, objects[i]);
+      const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+      if (index / 64 != word || (bits & bit) != 0) {
+        if (bits != 0 && !slab.free_from_afar(word, bits)) [[unlikely]]
+          fault_of(slab, last);
+        bits = 0;
+        word = index / 64;
+      }
+      bits |= bit;
+      last = objects[i];
+    }
+    if (!slab.free_from_afar(word, bits)) [[unlikely]]
+      fault_of(slab, last);
+    if (slab.is_first_to_tell()) slab.fields().owner->tell(slab.fields());
+  }
+  // By anybody: there is something to harvest. KL, KO.
+  void tell(Fields& fields) {
+    Fields* head = told_.load(std::memory_order_relaxed);
+    do {
+      fields.next_told = head;
+    } while (!told_.compare_exchange_weak(
+        head, &fields, std::memory_order_seq_cst, std::memory_order_relaxed));
+    if (state_.load(std::memory_order_seq_cst) !=
+        std::uint32_t(LaneState::kOwned)) [[unlikely]] {
+      mind();
+    }
+  }
+  [[nodiscard]] bool any_told() const {
+    return told_.load(std::memory_order_relaxed) != nullptr;
+  }
+  void harvest() {
+    Fields* at = told_.exchange(nullptr, std::memory_order_seq_cst);  // KL
+    while (at != nullptr) {
+      Fields* next_one = at->next_told;
+      const SlabT slab(*at);
+      const bool was_spent = slab.is_spent();
+      ++counts_.harvests;
+      if (slab.harvest() != 0) settle(slab, was_spent);
+      at = next_one;
+    }
+  }
+  // Looks after a lane that nobody has, until nobody has told it anything. KO.
+  void mind() {
+    while (told_.load(std::memory_order_seq_cst) != nullptr) {
+      auto left = std::uint32_t(LaneState::kLeft);
+      if (!state_.compare_exchange_strong(
+              left, std::uint32_t(LaneState::kMinded),
+              std::memory_order_acquire, std::memory_order_relaxed)) {
+        return;  // it has an owner, or another minder, who looks again
+      }
+      harvest();
+      for (std::uint32_t cls = 0; cls < kClasses; ++cls) drop_empty(cls);
+      state_.store(std::uint32_t(LaneState::kLeft), std::memory_order_seq_cst);
+    }
+  }
+
+  // Beside each other what the fast ways use.
+  Stack stacks_[kClasses];
+  std::uint32_t tag_ = kNobodysTag;
+  std::uint32_t outbox_count_ = 0;
+  [[no_unique_address]] P ground_;
+  Arena<P>* arena_ = nullptr;
+  Depot<P>* depot_ = nullptr;
+  LaneCounts counts_;
+  More more_[kClasses];
+  Slabs partial_[kClasses];
+  void* outbox_[kOutboxEntries] = {};
+  // Of the heap's list.
+  Lane* next_ = nullptr;
+  // Other lanes write to these.
+  alignas(64) typename P::template Atomic<Fields*> told_{nullptr};
+  typename P::template Atomic<std::uint32_t> state_{
+      std::uint32_t(LaneState::kOwned)};
+};
+
+}  // namespace odo::kmalloc

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the allocator asks of the ground it stands on, and what it tells it when
+// it is misused.
+//
+// Contexts: each function says its own.
+// Failure: map() may; nothing else does. kmalloc_fault() does not return.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/platform/concepts.h"
+#include "lib/platform/spinlock.h"
+
+namespace odo::kmalloc {
+
+enum class Misuse : std::uint8_t {
+  kDoubleFree,  // what is free already
+  kNotOurs,     // an address that was never given out
+  kInterior,    // not the beginning of an object
+  kWrongSize,   // a sized free with another size
+  kLanesOut,    // more lanes at once than there may be
+  kOverrun      // written behind the end of an object
+};
+
+[[nodiscard]] constexpr const char* misuse_text(Misuse what) {
+  switch (what) {
+    case Misuse::kDoubleFree:
+      return "freed twice";
+    case Misuse::kNotOurs:
+      return "freed, but never allocated";
+    case Misuse::kInterior:
+      return "freed, but not the beginning of an object";
+    case Misuse::kWrongSize:
+      return "freed with another size than its own";
+    case Misuse::kLanesOut:
+      return "too many lanes";
+    case Misuse::kOverrun:
+      return "written to behind its end, or after it was freed";
+  }
+  return "memory was misused";
+}
+
+struct MemoryFault {
+  Misuse what;
+  const void* address;
+  // Of the object, if it has one; else 0.
+  std::size_t bytes;
+};
+
+// map(bytes, alignment): zeroed memory, both multiples of kPageBytes, the
+// alignment a power of two; null if there is none. unmap() takes all of it
+// back. release() says that the contents of whole pages are no longer wanted,
+// and that they may read as zeros; true if they will.
+//
+// Contexts: lanes' owners, without locks held.
+template <class P>
+concept PageSource = requires(P& ground, void* memory, std::size_t bytes) {
+  { ground.map(bytes, bytes) } -> std::same_as<void*>;
+  { ground.unmap(memory, bytes) } -> std::same_as<void>;
+  { ground.release(memory, bytes) } -> std::same_as<bool>;
+};
+
+// fence(order) as in lib/lwkt: of that order, for the calling CPU.
+template <class P>
+concept KmallocPlatform = platform::SpinLockPlatform<P> && PageSource<P> &&
+                          std::default_initializable<P> && std::copyable<P> &&
+                          requires(P& ground, const MemoryFault& fault) {
+                            {
+                              ground.kmalloc_fault(fault)
+                            } -> std::same_as<void>;
+                          };
+
+}  // namespace odo::kmalloc

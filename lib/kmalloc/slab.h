@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A slab: objects of one class, and which of them are free.
+//
+// The free ones are bits, in the chunk's header and not in the objects: to take
+// a batch or to give one back touches no object, and what somebody writes to
+// freed memory breaks nothing here.
+//
+// Contexts: the owning lane's, but for free_from_afar().
+// Invariants:
+//   S1. an object is given out, or its free bit is set, or its remote bit is;
+//   S2. a slab is on its class's list if any of its free bits is set; `out`
+//       counts the other objects, those with remote bits among them;
+//   S3. a slab with a remote bit is on its owner's list of told ones, or on its
+//       way there, or the owner has yet to look at its bits.
+// Ordering: KF: the bit's fetch_or releases what was done to the object, the
+//   owner's exchange acquires it.
+//   KT: `told` is changed by read-modify-writes alone, acq_rel: who finds it
+//   true did so before the owner's clearing, which then sees the bits.
+// Failure: an object freed twice, or an address inside one, is a fault.
+// Complexity: take and harvest: one step for each word and each object.
+// Origin: own; a bit for each object as in jemalloc's slabs, from afar too.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "lib/kmalloc/chunk.h"
+#include "lib/kmalloc/size_class.h"
+
+namespace odo::kmalloc {
+
+template <KmallocPlatform P>
+class Slab {
+ public:
+  using Fields = SlabFields<P>;
+  using Chunk = SlabChunk<P>;
+  using RemoteBits = typename Chunk::RemoteBits;
+
+  explicit Slab(Fields& fields)
+      : fields_(&fields),
+        chunk_(&static_cast<Chunk&>(ChunkFront<P>::of(&fields))),
+        info_(&kClassInfo[fields.cls]) {}
+  // Of an object that is given out.
+  [[nodiscard]] static Slab of(const void* object) {
+    auto& chunk = static_cast<Chunk&>(ChunkFront<P>::of(object));
+    const unsigned unit = ChunkFront<P>::unit_of(object);
+    return Slab(chunk.slabs[chunk.first_unit[unit]]);
+  }
+
+  [[nodiscard]] Fields& fields() const { return *fields_; }
+  [[nodiscard]] Chunk& chunk() const { return *chunk_; }
+  [[nodiscard]] const ClassInfo& info() const { return *info_; }
+  [[nodiscard]] std::byte* start() const {
+    return chunk_->unit_at(fields_->unit);
+  }
+
+  // Fresh units become a slab of this class, all of it free.
+  static Slab make(Chunk& chunk, unsigned unit, std::uint32_t cls,
+                   Lane<P>& owner, std::uint32_t tag) {
+    Fields& fields = chunk.slabs[unit];
+    fields.cls = static_cast<std::uint8_t>(cls);
+    fields.out = 0;
+    fields.first_word = 0;
+    fields.owner = &owner;
+    const Slab slab(fields);
+    for (unsigned u = unit; u < unit + slab.info_->units; ++u) {
+      chunk.first_unit[u] = static_cast<std::uint8_t>(unit);
+      chunk.info[u].store(tag | cls, std::memory_order_relaxed);  // K1
+    }
+    std::uint64_t* bits = slab.free_bits();
+    std::size_t left = slab.info_->objects;
+    for (std::size_t i = 0; i < slab.words(); ++i) {
+      const std::size_t here = left < 64 ? left : 64;
+      bits[i] = here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
+      left -= here;
+      std::construct_at(&slab.remote_bits()[i], std::uint64_t{0});
+    }
+    return slab;
+  }
+  // The other way, when nothing is out.
+  void unmake() const {
+    std::destroy_n(remote_bits(), words());
+    for (unsigned u = fields_->unit; u < fields_->unit + info_->units; ++u) {
+      chunk_->info[u].store(ChunkFront<P>::kNoSlab, std::memory_order_relaxed);
+    }
+  }
+
+  // Up to `most` free objects: the one of the lowest address goes to end[-1],
+  // the next before that. How many.
+  std::size_t take(void** end, std::size_t most) const {
+    std::uint64_t* bits = free_bits();
+    std::byte* first = start() + info_->first_bytes;
+    const std::size_t bytes = info_->bytes;
+    std::size_t taken = 0;
+    std::size_t word = fields_->first_word;
+    for (const std::size_t last = words(); word < last; ++word) {
+      std::uint64_t here = bits[word];
+      while (here != 0 && taken < most) {
+        const auto bit = static_cast<std::size_t>(std::countr_zero(here));
+        here &= here - 1;
+        *--end = first + (word * 64 + bit) * bytes;
+        ++taken;
+      }
+      bits[word] = here;
+      if (here != 0) break;
+    }
+    fields_->first_word = static_cast<std::uint16_t>(word);
+    fields_->out = static_cast<std::uint16_t>(fields_->out + taken);
+    return taken;
+  }
+  [[nodiscard]] bool is_spent() const { return fields_->first_word == words(); }
+
+  // Takes objects back, up to the first that is not in this slab; how many. If
+  // one can't be right, those before it, and its address in `wrong`.
+  std::size_t give_back(void* const* objects, std::size_t count,
+                        const void*& wrong) const {
+    std::uint64_t* bits = free_bits();
+    const std::byte* first = start() + info_->first_bytes;
+    const std::size_t all_bytes = info_->units * kUnitBytes;
+    std::size_t lowest = fields_->first_word;
+    std::size_t done = 0;
+    for (; done < count; ++done) {
+      const auto offset = static_cast<std::uint64_t>(
+          static_cast<const std::byte*>(objects[done]) - first);
+      if (offset >= all_bytes) break;
+      const std::uint64_t index = offset * info_->reciprocal >> 32;
+      const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+      std::uint64_t& word = bits[index / 64];
+      if (index * info_->bytes != offset || index >= info_->objects ||
+          (word & bit) != 0) [[unlikely]] {
+        wrong = objects[done];
+        break;
+      }
+      word |= bit;
+      if (index / 64 < lowest) lowest = index / 64;
+    }
+    fields_->first_word = static_cast<std::uint16_t>(lowest);
+    fields_->out = static_cast<std::uint16_t>(fields_->out - done);
+    return done;
+  }
+
+  // From another lane: the bits of one word; false if one was set already. KF.
+  [[nodiscard]] bool free_from_afar(std::size_t word,
+                                    std::uint64_t bits) const {
+    return (remote_bits()[word].fetch_or(bits, std::memory_order_release) &
+            bits) == 0;
+  }
+  // Then: true if the caller has to tell the owner. KT.
+  [[nodiscard]] bool is_first_to_tell() const {
+    return !fields_->told.exchange(true, std::memory_order_acq_rel);
+  }
+  // By the owner, who was told: what was freed from afar is free; how many.
+  std::size_t harvest() const {
+    fields_->told.exchange(false, std::memory_order_acq_rel);  // KT
+    std::uint64_t* bits = free_bits();
+    RemoteBits* remote = remote_bits();
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < words(); ++i) {
+      // A look first: most words have nothing.
+      if (remote[i].load(std::memory_order_relaxed) == 0) continue;
+      const std::uint64_t freed =
+          remote[i].exchange(0, std::memory_order_acquire);  // KF
+      bits[i] |= freed;
+      lower_first_word(i);
+      count += static_cast<std::size_t>(std::popcount(freed));
+    }
+    fields_->out = static_cast<std::uint16_t>(fields_->out - count);
+    return count;
+  }
+
+  // Which one it is; false if it is not the beginning of one.
+  [[nodiscard]] bool index_of(const void* object, std::size_t& index) const {
+    const auto offset = static_cast<std::uint64_t>(
+        static_cast<const std::byte*>(object) - start() - info_->first_bytes);
+    // Exact for beginnings: the offset is below 2^18, the reciprocal's error
+    // below 1, and so the quotient's below 2^-14.
+    index = static_cast<std::size_t>(offset * info_->reciprocal >> 32);
+    return index < info_->objects && index * info_->bytes == offset;
+  }
+  [[nodiscard]] bool is_free(std::size_t index) const {
+    return (free_bits()[index / 64] >> (index % 64) & 1) != 0;
+  }
+
+ private:
+  [[nodiscard]] std::size_t words() const {
+    return (info_->objects + std::size_t{63}) / 64;
+  }
+  void lower_first_word(std::size_t word) const {
+    if (word < fields_->first_word) {
+      fields_->first_word = static_cast<std::uint16_t>(word);
+    }
+  }
+  [[nodiscard]] std::uint64_t* free_bits() const {
+    if (info_->first_bytes != 0) [[unlikely]] {
+      return reinterpret_cast<std::uint64_t*>(start());
+    }
+    return chunk_->free_bits[fields_->unit];
+  }
+  [[nodiscard]] RemoteBits* remote_bits() const {
+    if (info_->first_bytes != 0) [[unlikely]] {
+      return reinterpret_cast<RemoteBits*>(start()) + kBitWordsInFront;
+    }
+    return reinterpret_cast<RemoteBits*>(chunk_->remote_room[fields_->unit]);
+  }
+
+  Fields* fields_;
+  Chunk* chunk_;
+  const ClassInfo* info_;
+};
+
+}  // namespace odo::kmalloc

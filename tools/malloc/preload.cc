@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// libodomalloc.so: the C and C++ allocation functions by way of lib/kmalloc, to
+// be preloaded into programs that know nothing of it.
+//
+//   LD_PRELOAD=libodomalloc.so program
+//
+// It needs no C++ library, which programs in C would have to load for nothing:
+// what throws is in the library that whoever calls operator new has. The forms
+// that do not throw do not call the program's new handler either.
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+
+#include "lib/kmalloc/host/thread_heap.h"
+
+// The C++ library's, where there is one.
+[[noreturn, gnu::weak]] void throw_bad_alloc() asm("_ZSt17__throw_bad_allocv");
+[[gnu::weak]] std::new_handler find_new_handler() asm("_ZSt15get_new_handlerv");
+
+namespace {
+
+using odo::kmalloc::ThreadHeap;
+
+// What begins at a multiple of 16 is right for every type of C.
+ODO_ALWAYS_INLINE std::size_t rounded(std::size_t bytes) {
+  return (bytes + 15) & ~std::size_t{15};
+}
+ODO_ALWAYS_INLINE void* checked(void* object) {
+  if (object == nullptr) [[unlikely]]
+    errno = ENOMEM;
+  return object;
+}
+ODO_NOINLINE void* allocate_slowly(std::size_t bytes) {
+  return checked(ThreadHeap::allocate_at_16(bytes));
+}
+ODO_ALWAYS_INLINE void* allocate(std::size_t bytes) {
+  void* object = ThreadHeap::allocate_at_16_fast(bytes);
+  if (object == nullptr) [[unlikely]]
+    return allocate_slowly(bytes);
+  return object;
+}
+void* allocate_aligned(std::size_t alignment, std::size_t bytes) {
+  if (bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return checked(nullptr);
+  if (alignment < 16) alignment = 16;
+  return checked(ThreadHeap::allocate_aligned(rounded(bytes), alignment));
+}
+[[nodiscard]] bool is_power_of_two(std::size_t number) {
+  return number != 0 && (number & (number - 1)) == 0;
+}
+[[nodiscard]] std::size_t page_bytes() {
+  return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Until there is memory, or the program's handler gives up.
+template <class Allocate>
+void* allocate_or_throw(Allocate allocate) {
+  while (true) {
+    void* object = allocate();
+    if (object != nullptr) [[likely]]
+      return object;
+    const std::new_handler handler = find_new_handler();
+    if (handler == nullptr) throw_bad_alloc();
+    handler();
+  }
+}
+
+// The child of a fork() has one thread: the heap's lock is not to be held by
+// another one then.
+[[gnu::constructor]] void watch_forks() {
+  pthread_atfork([] { ThreadHeap::heap().before_fork(); },
+                 [] { ThreadHeap::heap().after_fork(); },
+                 [] { ThreadHeap::heap().after_fork_in_copy(); });
+}
+
+}  // namespace
+
+#define ODO_EXPORT [[gnu::visibility("default")]]
+
+extern "C" {
+
+ODO_EXPORT void* malloc(std::size_t bytes) { return allocate(bytes); }
+ODO_EXPORT void free(void* object) { ThreadHeap::free(object); }
+
+ODO_EXPORT void* calloc(std::size_t count, std::size_t each) {
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(count, each, &bytes) || bytes > PTRDIFF_MAX) {
+    return checked(nullptr);
+  }
+  return checked(ThreadHeap::allocate_zeroed(rounded(bytes)));
+}
+
+ODO_EXPORT void* realloc(void* object, std::size_t bytes) {
+  if (object == nullptr) return allocate(bytes);
+  if (bytes == 0) {
+    ThreadHeap::free(object);
+    return nullptr;
+  }
+  if (bytes > PTRDIFF_MAX) return checked(nullptr);
+  if (ThreadHeap::resize(object, rounded(bytes))) return object;
+  void* moved = allocate(bytes);
+  if (moved == nullptr) return nullptr;
+  const std::size_t before = ThreadHeap::usable_bytes(object);
+  std::memcpy(moved, object, before < bytes ? before : bytes);
+  ThreadHeap::free(object);
+  return moved;
+}
+ODO_EXPORT void* reallocarray(void* object, std::size_t count,
+                              std::size_t each) {
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(count, each, &bytes)) return checked(nullptr);
+  return realloc(object, bytes);
+}
+
+ODO_EXPORT int posix_memalign(void** into, std::size_t alignment,
+                              std::size_t bytes) {
+  if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) {
+    return EINVAL;
+  }
+  const int before = errno;  // which this leaves alone
+  void* object = allocate_aligned(alignment, bytes);
+  errno = before;
+  if (object == nullptr) return ENOMEM;
+  *into = object;
+  return 0;
+}
+ODO_EXPORT void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
+  if (!is_power_of_two(alignment)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return allocate_aligned(alignment, bytes);
+}
+ODO_EXPORT void* memalign(std::size_t alignment, std::size_t bytes) {
+  return aligned_alloc(alignment, bytes);
+}
+ODO_EXPORT void* valloc(std::size_t bytes) {
+  return allocate_aligned(page_bytes(), bytes);
+}
+ODO_EXPORT void* pvalloc(std::size_t bytes) {
+  const std::size_t page = page_bytes();
+  return allocate_aligned(page, (bytes + page - 1) / page * page);
+}
+ODO_EXPORT std::size_t malloc_usable_size(void* object) {
+  return ThreadHeap::usable_bytes(object);
+}
+ODO_EXPORT int malloc_trim(std::size_t /*keep*/) {
+  return ThreadHeap::reclaim(~std::size_t{0}) != 0 ? 1 : 0;
+}
+
+}  // extern "C"
+
+// --- C++ ---------------------------------------------------------------------
+
+#define ODO_NEW_(NAME)                                                        \
+  ODO_EXPORT void* operator NAME(std::size_t bytes) {                         \
+    return allocate_or_throw([=] { return allocate(bytes); });                \
+  }                                                                           \
+  ODO_EXPORT void* operator NAME(std::size_t bytes,                           \
+                                 const std::nothrow_t&) noexcept {            \
+    return allocate(bytes);                                                   \
+  }                                                                           \
+  ODO_EXPORT void* operator NAME(std::size_t bytes, std::align_val_t align) { \
+    return allocate_or_throw(                                                 \
+        [=] { return allocate_aligned(std::size_t(align), bytes); });         \
+  }                                                                           \
+  ODO_EXPORT void* operator NAME(std::size_t bytes, std::align_val_t align,   \
+                                 const std::nothrow_t&) noexcept {            \
+    return allocate_aligned(std::size_t(align), bytes);                       \
+  }
+#define ODO_DELETE_(NAME)                                                    \
+  ODO_EXPORT void operator NAME(void* object) noexcept {                     \
+    ThreadHeap::free(object);                                                \
+  }                                                                          \
+  ODO_EXPORT void operator NAME(void* object,                                \
+                                const std::nothrow_t&) noexcept {            \
+    ThreadHeap::free(object);                                                \
+  }                                                                          \
+  ODO_EXPORT void operator NAME(void* object, std::align_val_t) noexcept {   \
+    ThreadHeap::free(object);                                                \
+  }                                                                          \
+  ODO_EXPORT void operator NAME(void* object, std::align_val_t,              \
+                                const std::nothrow_t&) noexcept {            \
+    ThreadHeap::free(object);                                                \
+  }                                                                          \
+  /* The size saves no more than a shift, and some programs lie about it. */ \
+  ODO_EXPORT void operator NAME(void* object, std::size_t) noexcept {        \
+    ThreadHeap::free(object);                                                \
+  }                                                                          \
+  ODO_EXPORT void operator NAME(void* object, std::size_t,                   \
+                                std::align_val_t) noexcept {                 \
+    ThreadHeap::free(object);                                                \
+  }
+
+ODO_NEW_(new)
+ODO_NEW_(new[])
+ODO_DELETE_(delete)
+ODO_DELETE_(delete[])
