@@ -30,6 +30,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -68,7 +69,7 @@ class alignas(64) Lane {
  public:
   using Fields = SlabFields<P>;
   using SlabT = Slab<P>;
-  static constexpr std::size_t kOutboxEntries = 128;
+  static constexpr std::size_t kOutboxEntries = 256;
   // Objects from this size on go home one by one.
   static constexpr std::size_t kTooLargeToWait = 1024;
 
@@ -286,48 +287,78 @@ class alignas(64) Lane {
   void post(void* object) {
     const SlabT slab = SlabT::of(object);
     if (slab.info().bytes >= kTooLargeToWait) {
-      send(slab, &object, 1);
+      std::size_t index = 0;
+      if (!slab.index_of(object, index)) [[unlikely]]
+        fault_of(slab, object);
+      // Few objects: one word of bits.
+      const std::uint64_t bits = std::uint64_t{1} << index;
+      send(slab, 0, &bits);
+      tell_owner(slab);
       return;
     }
     outbox_[outbox_count_++] = object;
     if (outbox_count_ == kOutboxEntries) send_outbox();
   }
+  // Objects of one slab together, whatever the order they were freed in: a
+  // chain for each of some buckets of slabs.
   void send_outbox() {
     if (outbox_count_ == 0) return;
     ++counts_.posts;
-    for (std::size_t i = 0; i < outbox_count_;) {
-      const SlabT slab = SlabT::of(outbox_[i]);
-      std::size_t end = i + 1;
-      while (end < outbox_count_ &&
-             &SlabT::of(outbox_[end]).fields() == &slab.fields()) {
-        ++end;
-      }
-      send(slab, outbox_ + i, end - i);
-      i = end;
+    constexpr std::size_t kBuckets = 64;
+    constexpr std::uint16_t kEnd = kOutboxEntries;
+    std::uint16_t first[kBuckets];
+    std::uint16_t next[kOutboxEntries];
+    std::fill(first, first + kBuckets, kEnd);
+    for (std::uint16_t i = 0; i < outbox_count_; ++i) {
+      const auto unit =
+          reinterpret_cast<std::uintptr_t>(outbox_[i]) / kUnitBytes;
+      std::uint16_t& head = first[(unit ^ unit / kUnits) % kBuckets];
+      next[i] = head;
+      head = i;
+    }
+    for (std::uint16_t bucket : first) {
+      while (bucket != kEnd) bucket = send_chain(bucket, next);
     }
     outbox_count_ = 0;
   }
-  // Objects of one slab.
-  void send(const SlabT& slab, void* const* objects, std::size_t count) {
-    std::uint64_t bits = 0;
-    std::size_t word = 0;
-    const void* last = nullptr;
-    for (std::size_t i = 0; i < count; ++i) {
+  // Those of the chain's first one's slab go home; the chain of the others.
+  std::uint16_t send_chain(std::uint16_t at, std::uint16_t* next) {
+    const SlabT slab = SlabT::of(outbox_[at]);
+    std::uint64_t bits[kBitWordsInFront];
+    std::uint64_t words = 0;  // those of `bits` that mean something
+    std::uint16_t others = kOutboxEntries;
+    while (at != kOutboxEntries) {
+      const std::uint16_t after = next[at];
       std::size_t index = 0;
-      if (!slab.index_of(objects[i], index)) [[unlikely]]
-        fault_of(slab, objects[i]);
-      const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-      if (index / 64 != word || (bits & bit) != 0) {
-        if (bits != 0 && !slab.free_from_afar(word, bits)) [[unlikely]]
-          fault_of(slab, last);
-        bits = 0;
-        word = index / 64;
+      if (!slab.holds(outbox_[at])) {
+        next[at] = others;
+        others = at;
+      } else if (!slab.index_of(outbox_[at], index)) [[unlikely]] {
+        fault_of(slab, outbox_[at]);
+      } else {
+        const std::uint64_t word = std::uint64_t{1} << (index / 64);
+        const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+        if ((words & word) == 0) bits[index / 64] = 0;
+        words |= word;
+        if ((bits[index / 64] & bit) != 0) [[unlikely]]
+          fault_of(slab, outbox_[at]);
+        bits[index / 64] |= bit;
       }
-      bits |= bit;
-      last = objects[i];
+      at = after;
     }
-    if (!slab.free_from_afar(word, bits)) [[unlikely]]
-      fault_of(slab, last);
+    for (; words != 0; words &= words - 1) {
+      send(slab, static_cast<std::size_t>(std::countr_zero(words)), bits);
+    }
+    tell_owner(slab);
+    return others;
+  }
+  void send(const SlabT& slab, std::size_t word, const std::uint64_t* bits) {
+    if (const std::uint64_t twice = slab.free_from_afar(word, bits[word]);
+        twice != 0) [[unlikely]] {
+      fault_of(slab, slab.object_at(word, twice));
+    }
+  }
+  void tell_owner(const SlabT& slab) {
     if (slab.is_first_to_tell()) slab.fields().owner->tell(slab.fields());
   }
   // By anybody: there is something to harvest. KL, KO.

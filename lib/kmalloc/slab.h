@@ -141,11 +141,10 @@ class Slab {
     return done;
   }
 
-  // From another lane: the bits of one word; false if one was set already. KF.
-  [[nodiscard]] bool free_from_afar(std::size_t word,
-                                    std::uint64_t bits) const {
-    return (remote_bits()[word].fetch_or(bits, std::memory_order_release) &
-            bits) == 0;
+  // From another lane: the bits of one word; those that were set already. KF.
+  [[nodiscard]] std::uint64_t free_from_afar(std::size_t word,
+                                             std::uint64_t bits) const {
+    return remote_bits()[word].fetch_or(bits, std::memory_order_release) & bits;
   }
   // Then: true if the caller has to tell the owner. KT.
   [[nodiscard]] bool is_first_to_tell() const {
@@ -170,6 +169,17 @@ class Slab {
     return count;
   }
 
+  // Whether it lies in here.
+  [[nodiscard]] bool holds(const void* object) const {
+    return static_cast<std::size_t>(static_cast<const std::byte*>(object) -
+                                    start()) < info_->units * kUnitBytes;
+  }
+  // The first one of some bits.
+  [[nodiscard]] const void* object_at(std::size_t word,
+                                      std::uint64_t bits) const {
+    const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
+    return start() + info_->first_bytes + (word * 64 + bit) * info_->bytes;
+  }
   // Which one it is; false if it is not the beginning of one.
   [[nodiscard]] bool index_of(const void* object, std::size_t& index) const {
     const auto offset = static_cast<std::uint64_t>(
