@@ -110,8 +110,6 @@ class Heap {
   // Null is freed without effect.
   template <class Own>
   ODO_ALWAYS_INLINE void free(LaneT& lane, void* object, Own own) {
-    // An address that is a chunk's is no slab's object: it is null, or its
-    // front is elsewhere.
     if (begins_chunk(object) || !lane.push(object)) [[unlikely]]
       free_slowly(object, own);
   }
@@ -132,6 +130,27 @@ class Heap {
   template <class Own>
   void free_batch(LaneT& lane, std::span<void* const> objects, Own own) {
     for (void* object : objects) free(lane, object, own);
+  }
+
+  // --- what has nothing to do with lanes -------------------------------------
+  // What is larger than kMaxSmallBytes, or is to begin at a multiple of more.
+  [[nodiscard]] ODO_NOINLINE void* allocate_large(std::size_t bytes,
+                                                  std::size_t alignment,
+                                                  bool zeroed) {
+    if (bytes > kMaxBytes || alignment > kMaxBytes) return nullptr;
+    if (bytes <= kMaxSmallBytes) bytes = kMaxSmallBytes + 1;
+    return arena_.take_large(bytes, alignment, zeroed);
+  }
+  // Null, or a large one; false if it is an object of a slab.
+  [[nodiscard]] bool free_if_large(void* object) {
+    if (object == nullptr) return true;
+    if (class_if_small(object) != kClasses) return false;
+    if (!arena_.give_large(object)) fault(Misuse::kNotOurs, object, 0);
+    return true;
+  }
+  // Then it is no slab's object: it is null, or its front is elsewhere.
+  [[nodiscard]] ODO_ALWAYS_INLINE static bool begins_chunk(const void* object) {
+    return reinterpret_cast<std::uintptr_t>(object) % kChunkBytes == 0;
   }
 
   // --- about an allocation ---------------------------------------------------
@@ -184,11 +203,8 @@ class Heap {
 
  private:
   static constexpr std::size_t kLaneBytes =
-      align_up(sizeof(LaneT) + kStackEntries * sizeof(void*), kPageBytes);
+      align_up(sizeof(LaneT) + LaneT::kEntries * sizeof(void*), kPageBytes);
 
-  [[nodiscard]] ODO_ALWAYS_INLINE static bool begins_chunk(const void* object) {
-    return reinterpret_cast<std::uintptr_t>(object) % kChunkBytes == 0;
-  }
   [[nodiscard]] static std::uint32_t class_if_small(const void* object) {
     if (begins_chunk(object)) return kClasses;
     const std::uint32_t info = ChunkFront<P>::info_of(object);
@@ -201,22 +217,9 @@ class Heap {
     LaneT* lane = own();
     return lane == nullptr ? nullptr : lane->fill_and_pop(cls);
   }
-  [[nodiscard]] ODO_NOINLINE void* allocate_large(std::size_t bytes,
-                                                  std::size_t alignment,
-                                                  bool zeroed) {
-    if (bytes > kMaxBytes || alignment > kMaxBytes) return nullptr;
-    if (bytes <= kMaxSmallBytes) bytes = kMaxSmallBytes + 1;
-    return arena_.take_large(bytes, alignment, zeroed);
-  }
   template <class Own>
   ODO_NOINLINE void free_slowly(void* object, Own own) {
-    if (object == nullptr) return;
-    if (class_if_small(object) == kClasses) {
-      if (!arena_.give_large(object)) {
-        fault(Misuse::kNotOurs, object, 0);
-      }
-      return;
-    }
+    if (free_if_large(object)) return;
     LaneT* lane = own();
     // Without a lane it can only go where it came from.
     if (lane != nullptr && !lane->push(object)) lane->push_slowly(object);

@@ -70,13 +70,17 @@ class alignas(64) Lane {
   using Fields = SlabFields<P>;
   using SlabT = Slab<P>;
   static constexpr std::size_t kOutboxEntries = 256;
+  // Beside the classes' stacks, the one of objects that others own.
+  static constexpr std::uint32_t kOutbox = kClasses;
+  // A lane's memory: the lane, then what its stacks hold.
+  static constexpr std::size_t kEntries = kStackEntries + kOutboxEntries + 1;
   // Objects from this size on go home one by one.
   static constexpr std::size_t kTooLargeToWait = 1024;
 
   // A lane that nobody has, from which everything has to be got elsewhere:
   // what a thread begins with.
   constexpr Lane() = default;
-  // `entries` are kStackEntries, for as long as the lane lives; what they hold
+  // `entries` are kEntries, for as long as the lane lives; what they hold
   // does not matter, and they are touched as they are needed.
   Lane(Arena<P>& arena, Depot<P>& depot, std::uint32_t index, void** entries,
        P ground)
@@ -90,10 +94,21 @@ class alignas(64) Lane {
       more_[cls].base = entries;
       entries += kClassInfo[cls].most_entries;
     }
+    ++entries;
+    stacks_[kOutbox] = Stack(entries, kOutboxEntries);
+    more_[kOutbox].base = entries;
   }
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
+  // From the lane's beginning, where the stacks are, for code that the compiler
+  // does not see through.
+  static constexpr std::size_t kTagOffset = (kClasses + 1) * sizeof(Stack);
+  [[nodiscard]] bool is_laid_out_so() const {
+    const auto* here = reinterpret_cast<const std::byte*>(this);
+    return reinterpret_cast<const std::byte*>(stacks_) == here &&
+           reinterpret_cast<const std::byte*>(&tag_) == here + kTagOffset;
+  }
   static constexpr unsigned kClassBits = 8;
   static_assert(kClasses <= 1U << kClassBits);
 
@@ -103,7 +118,7 @@ class alignas(64) Lane {
   }
   // False if the object is another lane's, or there is no room.
   [[nodiscard]] ODO_ALWAYS_INLINE bool push(void* object) {
-    const std::uint32_t cls = ChunkFront<P>::info_of(object) - tag_;
+    const std::uint32_t cls = class_here(object);
     if (cls >= kClasses) [[unlikely]]
       return false;
     return stacks_[cls].push(object);
@@ -120,11 +135,52 @@ class alignas(64) Lane {
   [[nodiscard]] ODO_NOINLINE void* fill_and_pop(std::uint32_t cls) {
     if (any_told()) harvest();
     if (void* object = pop(cls)) return object;
+    void** base = more_[cls].base;
+    const std::uint32_t want = next_batch(cls);
+    const std::uint32_t have = fetch(cls, base + want, want);
+    if (have == 0) return nullptr;
+    if (have != want) std::copy(base + (want - have), base + want, base);
+    stacks_[cls].set_count(base, have);
+    return pop(cls);
+  }
+  // Where push() said no: to the slabs first, or to another lane.
+  ODO_NOINLINE void push_slowly(void* object) {
+    const std::uint32_t cls = class_here(object);
+    if (cls < kClasses) {
+      drain(cls, half_of(cls));
+      more_[cls].drained = true;
+      (void)stacks_[cls].push(object);
+      return;
+    }
+    if (goes_alone(object)) {
+      send_home(&object, 1);
+    } else if (!stacks_[kOutbox].push(object)) {
+      send_outbox();
+      (void)stacks_[kOutbox].push(object);
+    }
+  }
+
+  // --- for who keeps the stacks in another way -------------------------------
+  // How many objects the next fill is to take, and the one after that.
+  [[nodiscard]] std::uint32_t next_batch(std::uint32_t cls) {
     More& more = more_[cls];
-    void** base = more.base;
-    const std::uint32_t want = more.batch;
     if (more.drained) widen(cls);
-    more.batch = std::min(want * 2, stacks_[cls].capacity(base) / 2);
+    const std::uint32_t want = more.batch;
+    more.batch = std::min(want * 2, half_of(cls));
+    return want;
+  }
+  [[nodiscard]] void** base_of(std::uint32_t cls) const {
+    return more_[cls].base;
+  }
+  void note_drained(std::uint32_t cls) { more_[cls].drained = true; }
+  // Of a class's stack; also for the outbox.
+  [[nodiscard]] std::uint32_t half_of(std::uint32_t cls) const {
+    return stacks_[cls].capacity(more_[cls].base) / 2;
+  }
+  // Up to `want` objects out of the slabs, that of the lowest address into
+  // end[-1]; how many, 0 if there is no memory.
+  [[nodiscard]] std::uint32_t fetch(std::uint32_t cls, void** end,
+                                    std::uint32_t want) {
     std::uint32_t have = 0;
     while (have < want) {
       if (partial_[cls].empty()) {
@@ -132,26 +188,65 @@ class alignas(64) Lane {
         if (have != 0 || !add_slab(cls)) break;
       }
       const SlabT slab(partial_[cls].front());
-      have += static_cast<std::uint32_t>(
-          slab.take(base + want - have, want - have));
+      have += static_cast<std::uint32_t>(slab.take(end - have, want - have));
       if (slab.is_spent()) partial_[cls].erase(slab.fields());
     }
-    if (have == 0) return nullptr;
-    ++counts_.fills;
-    if (have != want) std::copy(base + (want - have), base + want, base);
-    stacks_[cls].set_count(base, have);
-    return pop(cls);
+    if (have != 0) ++counts_.fills;
+    return have;
   }
-  // Where push() said no: to the slabs first, or to another lane.
-  ODO_NOINLINE void push_slowly(void* object) {
-    const std::uint32_t cls = ChunkFront<P>::info_of(object) - tag_;
-    if (cls < kClasses) {
-      drain(cls, stacks_[cls].capacity(more_[cls].base) / 2);
-      more_[cls].drained = true;
-      (void)stacks_[cls].push(object);
-      return;
+  // Objects of this lane's slabs go back to them.
+  void take_home(void* const* objects, std::uint32_t count) {
+    if (count == 0) return;
+    ++counts_.drains;
+    for (std::uint32_t done = 0; done < count;) {
+      const SlabT slab = SlabT::of(objects[done]);
+      const bool was_spent = slab.is_spent();
+      const void* wrong = nullptr;
+      done += static_cast<std::uint32_t>(
+          slab.give_back(objects + done, count - done, wrong));
+      if (wrong != nullptr) [[unlikely]]
+        fault_of(slab, wrong);
+      settle(slab, was_spent);
     }
-    post(object);
+  }
+  // Too large to wait for others.
+  [[nodiscard]] static bool goes_alone(const void* object) {
+    return SlabT::of(object).info().bytes >= kTooLargeToWait;
+  }
+  // Up to kOutboxEntries objects of other lanes go to them: those of one slab
+  // together, whatever the order they were freed in, by a chain for each of
+  // some buckets of slabs.
+  void send_home(void* const* objects, std::uint32_t count) {
+    if (count == 0) return;
+    ++counts_.posts;
+    constexpr std::size_t kBuckets = 64;
+    std::uint16_t first[kBuckets];
+    std::uint16_t next[kOutboxEntries];
+    std::fill(first, first + kBuckets, kEnd);
+    for (std::uint16_t i = 0; i < count; ++i) {
+      const auto unit =
+          reinterpret_cast<std::uintptr_t>(objects[i]) / kUnitBytes;
+      std::uint16_t& head = first[(unit ^ unit / kUnits) % kBuckets];
+      next[i] = head;
+      head = i;
+    }
+    for (std::uint16_t chain : first) {
+      while (chain != kEnd) chain = send_chain(objects, chain, next);
+    }
+  }
+  [[nodiscard]] bool any_told() const {
+    return told_.load(std::memory_order_relaxed) != nullptr;
+  }
+  void harvest() {
+    Fields* at = told_.exchange(nullptr, std::memory_order_seq_cst);  // KL
+    while (at != nullptr) {
+      Fields* next_one = at->next_told;
+      const SlabT slab(*at);
+      const bool was_spent = slab.is_spent();
+      ++counts_.harvests;
+      if (slab.harvest() != 0) settle(slab, was_spent);
+      at = next_one;
+    }
   }
 
   // --- all of it -------------------------------------------------------------
@@ -187,11 +282,16 @@ class alignas(64) Lane {
   [[nodiscard]] const LaneCounts& counts() const { return counts_; }
   // True of the one that a thread begins with.
   [[nodiscard]] bool is_nobodys() const { return tag_ == kNobodysTag; }
+  // kClasses or more if another lane owns it.
+  [[nodiscard]] std::uint32_t class_here(const void* object) const {
+    return ChunkFront<P>::info_of(object) - tag_;
+  }
 
  private:
   friend class Heap<P>;
   static constexpr std::uint32_t kFirstBatch = 4;
   static constexpr std::uint32_t kNobodysTag = 0xffff'0000;
+  static constexpr std::uint16_t kEnd = kOutboxEntries;  // of a chain
 
   // What the slow ways know of a stack.
   struct More {
@@ -230,19 +330,8 @@ class alignas(64) Lane {
   }
   // The oldest `count` of a stack go back to their slabs.
   void drain(std::uint32_t cls, std::uint32_t count) {
-    if (count == 0) return;
-    ++counts_.drains;
     void** base = more_[cls].base;
-    for (std::uint32_t done = 0; done < count;) {
-      const SlabT slab = SlabT::of(base[done]);
-      const bool was_spent = slab.is_spent();
-      const void* wrong = nullptr;
-      done += static_cast<std::uint32_t>(
-          slab.give_back(base + done, count - done, wrong));
-      if (wrong != nullptr) [[unlikely]]
-        fault_of(slab, wrong);
-      settle(slab, was_spent);
-    }
+    take_home(base, count);
     stacks_[cls].drop_oldest(base, count);
   }
   // After some of its objects came back.
@@ -284,64 +373,33 @@ class alignas(64) Lane {
   }
 
   // --- to others -------------------------------------------------------------
-  void post(void* object) {
-    const SlabT slab = SlabT::of(object);
-    if (slab.info().bytes >= kTooLargeToWait) {
-      std::size_t index = 0;
-      if (!slab.index_of(object, index)) [[unlikely]]
-        fault_of(slab, object);
-      // Few objects: one word of bits.
-      const std::uint64_t bits = std::uint64_t{1} << index;
-      send(slab, 0, &bits);
-      tell_owner(slab);
-      return;
-    }
-    outbox_[outbox_count_++] = object;
-    if (outbox_count_ == kOutboxEntries) send_outbox();
-  }
-  // Objects of one slab together, whatever the order they were freed in: a
-  // chain for each of some buckets of slabs.
   void send_outbox() {
-    if (outbox_count_ == 0) return;
-    ++counts_.posts;
-    constexpr std::size_t kBuckets = 64;
-    constexpr std::uint16_t kEnd = kOutboxEntries;
-    std::uint16_t first[kBuckets];
-    std::uint16_t next[kOutboxEntries];
-    std::fill(first, first + kBuckets, kEnd);
-    for (std::uint16_t i = 0; i < outbox_count_; ++i) {
-      const auto unit =
-          reinterpret_cast<std::uintptr_t>(outbox_[i]) / kUnitBytes;
-      std::uint16_t& head = first[(unit ^ unit / kUnits) % kBuckets];
-      next[i] = head;
-      head = i;
-    }
-    for (std::uint16_t bucket : first) {
-      while (bucket != kEnd) bucket = send_chain(bucket, next);
-    }
-    outbox_count_ = 0;
+    void** base = more_[kOutbox].base;
+    send_home(base, stacks_[kOutbox].count(base));
+    stacks_[kOutbox].set_count(base, 0);
   }
   // Those of the chain's first one's slab go home; the chain of the others.
-  std::uint16_t send_chain(std::uint16_t at, std::uint16_t* next) {
-    const SlabT slab = SlabT::of(outbox_[at]);
+  std::uint16_t send_chain(void* const* objects, std::uint16_t at,
+                           std::uint16_t* next) {
+    const SlabT slab = SlabT::of(objects[at]);
     std::uint64_t bits[kBitWordsInFront];
     std::uint64_t words = 0;  // those of `bits` that mean something
-    std::uint16_t others = kOutboxEntries;
-    while (at != kOutboxEntries) {
+    std::uint16_t others = kEnd;
+    while (at != kEnd) {
       const std::uint16_t after = next[at];
       std::size_t index = 0;
-      if (!slab.holds(outbox_[at])) {
+      if (!slab.holds(objects[at])) {
         next[at] = others;
         others = at;
-      } else if (!slab.index_of(outbox_[at], index)) [[unlikely]] {
-        fault_of(slab, outbox_[at]);
+      } else if (!slab.index_of(objects[at], index)) [[unlikely]] {
+        fault_of(slab, objects[at]);
       } else {
         const std::uint64_t word = std::uint64_t{1} << (index / 64);
         const std::uint64_t bit = std::uint64_t{1} << (index % 64);
         if ((words & word) == 0) bits[index / 64] = 0;
         words |= word;
         if ((bits[index / 64] & bit) != 0) [[unlikely]]
-          fault_of(slab, outbox_[at]);
+          fault_of(slab, objects[at]);
         bits[index / 64] |= bit;
       }
       at = after;
@@ -373,20 +431,6 @@ class alignas(64) Lane {
       mind();
     }
   }
-  [[nodiscard]] bool any_told() const {
-    return told_.load(std::memory_order_relaxed) != nullptr;
-  }
-  void harvest() {
-    Fields* at = told_.exchange(nullptr, std::memory_order_seq_cst);  // KL
-    while (at != nullptr) {
-      Fields* next_one = at->next_told;
-      const SlabT slab(*at);
-      const bool was_spent = slab.is_spent();
-      ++counts_.harvests;
-      if (slab.harvest() != 0) settle(slab, was_spent);
-      at = next_one;
-    }
-  }
   // Looks after a lane that nobody has, until nobody has told it anything. KO.
   void mind() {
     while (told_.load(std::memory_order_seq_cst) != nullptr) {
@@ -403,16 +447,14 @@ class alignas(64) Lane {
   }
 
   // Beside each other what the fast ways use.
-  Stack stacks_[kClasses];
+  Stack stacks_[kClasses + 1];
   std::uint32_t tag_ = kNobodysTag;
-  std::uint32_t outbox_count_ = 0;
   [[no_unique_address]] P ground_;
   Arena<P>* arena_ = nullptr;
   Depot<P>* depot_ = nullptr;
   LaneCounts counts_;
-  More more_[kClasses];
+  More more_[kClasses + 1];
   Slabs partial_[kClasses];
-  void* outbox_[kOutboxEntries] = {};
   // Of the heap's list.
   Lane* next_ = nullptr;
   // Other lanes write to these.

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -17,6 +18,7 @@
 #include <cstring>
 #include <new>
 
+#include "lib/kmalloc/host/cpu_heap.h"
 #include "lib/kmalloc/host/thread_heap.h"
 
 // The C++ library's, where there is one.
@@ -25,7 +27,25 @@
 
 namespace {
 
+using odo::kmalloc::class_of;
+using odo::kmalloc::class_of_at_16;
+using odo::kmalloc::CpuHeap;
+using odo::kmalloc::kMaxSmallBytes;
 using odo::kmalloc::ThreadHeap;
+
+// A lane for each CPU, or one for each thread.
+enum class Lanes : std::uint8_t { kUndecided, kThreads, kCpus };
+constinit Lanes lanes = Lanes::kUndecided;
+
+// With the first allocation, when the program has one thread. To find out may
+// take memory: until we know it comes from the thread's lane.
+void decide() {
+  if (lanes != Lanes::kUndecided) return;
+  lanes = Lanes::kThreads;
+  const char* wish = getenv("ODO_MALLOC_LANES");
+  const bool threads = wish != nullptr && std::strcmp(wish, "threads") == 0;
+  if (!threads && CpuHeap::is_there()) lanes = Lanes::kCpus;
+}
 
 // What begins at a multiple of 16 is right for every type of C.
 ODO_ALWAYS_INLINE std::size_t rounded(std::size_t bytes) {
@@ -36,19 +56,50 @@ ODO_ALWAYS_INLINE void* checked(void* object) {
     errno = ENOMEM;
   return object;
 }
+ODO_ALWAYS_INLINE void* pop(std::uint32_t cls) {
+  return lanes == Lanes::kCpus ? CpuHeap::pop(cls) : ThreadHeap::pop(cls);
+}
+// Of a class up to kMaxSmallBytes that keeps the alignment, or large.
+ODO_NOINLINE void* allocate_slowly(std::size_t bytes, std::size_t alignment,
+                                   bool zeroed) {
+  decide();
+  if (bytes > kMaxSmallBytes || alignment > kMaxSmallBytes) {
+    return checked(ThreadHeap::heap().allocate_large(bytes, alignment, zeroed));
+  }
+  const std::uint32_t cls = class_of_at_16(bytes);
+  void* object = lanes == Lanes::kCpus ? CpuHeap::allocate_class(cls)
+                                       : ThreadHeap::allocate_class(cls);
+  if (zeroed && object != nullptr) std::memset(object, 0, bytes);
+  return checked(object);
+}
 ODO_NOINLINE void* allocate_slowly(std::size_t bytes) {
-  return checked(ThreadHeap::allocate_at_16(bytes));
+  return allocate_slowly(bytes, 16, false);
 }
 ODO_ALWAYS_INLINE void* allocate(std::size_t bytes) {
-  void* object = ThreadHeap::allocate_at_16_fast(bytes);
+  // The table of all up to this is one load; what is larger is not hurried.
+  constexpr std::size_t kTabled = odo::kmalloc::detail::kTabledBytes;
+  void* object = nullptr;
+  if (bytes <= kTabled) [[likely]] {
+    object = pop(class_of_at_16(bytes));
+  } else if (bytes <= kMaxSmallBytes) {
+    object = pop(class_of(bytes));
+  }
   if (object == nullptr) [[unlikely]]
     return allocate_slowly(bytes);
   return object;
 }
+ODO_ALWAYS_INLINE void deallocate(void* object) {
+  if (lanes == Lanes::kCpus) [[likely]] {
+    CpuHeap::free(object);
+  } else {
+    ThreadHeap::free(object);
+  }
+}
 void* allocate_aligned(std::size_t alignment, std::size_t bytes) {
   if (bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return checked(nullptr);
   if (alignment < 16) alignment = 16;
-  return checked(ThreadHeap::allocate_aligned(rounded(bytes), alignment));
+  const std::size_t all = (bytes + alignment - 1) & ~(alignment - 1);
+  return allocate_slowly(all == 0 ? alignment : all, alignment, false);
 }
 [[nodiscard]] bool is_power_of_two(std::size_t number) {
   return number != 0 && (number & (number - 1)) == 0;
@@ -85,20 +136,23 @@ void* allocate_or_throw(Allocate allocate) {
 extern "C" {
 
 ODO_EXPORT void* malloc(std::size_t bytes) { return allocate(bytes); }
-ODO_EXPORT void free(void* object) { ThreadHeap::free(object); }
+ODO_EXPORT void free(void* object) { deallocate(object); }
 
 ODO_EXPORT void* calloc(std::size_t count, std::size_t each) {
   std::size_t bytes = 0;
   if (__builtin_mul_overflow(count, each, &bytes) || bytes > PTRDIFF_MAX) {
     return checked(nullptr);
   }
-  return checked(ThreadHeap::allocate_zeroed(rounded(bytes)));
+  if (bytes > kMaxSmallBytes) return allocate_slowly(bytes, 16, true);
+  void* object = allocate(bytes);
+  if (object != nullptr) std::memset(object, 0, bytes);
+  return object;
 }
 
 ODO_EXPORT void* realloc(void* object, std::size_t bytes) {
   if (object == nullptr) return allocate(bytes);
   if (bytes == 0) {
-    ThreadHeap::free(object);
+    deallocate(object);
     return nullptr;
   }
   if (bytes > PTRDIFF_MAX) return checked(nullptr);
@@ -107,7 +161,7 @@ ODO_EXPORT void* realloc(void* object, std::size_t bytes) {
   if (moved == nullptr) return nullptr;
   const std::size_t before = ThreadHeap::usable_bytes(object);
   std::memcpy(moved, object, before < bytes ? before : bytes);
-  ThreadHeap::free(object);
+  deallocate(object);
   return moved;
 }
 ODO_EXPORT void* reallocarray(void* object, std::size_t count,
@@ -173,28 +227,26 @@ ODO_EXPORT int malloc_trim(std::size_t /*keep*/) {
                                  const std::nothrow_t&) noexcept {            \
     return allocate_aligned(std::size_t(align), bytes);                       \
   }
-#define ODO_DELETE_(NAME)                                                    \
-  ODO_EXPORT void operator NAME(void* object) noexcept {                     \
-    ThreadHeap::free(object);                                                \
-  }                                                                          \
-  ODO_EXPORT void operator NAME(void* object,                                \
-                                const std::nothrow_t&) noexcept {            \
-    ThreadHeap::free(object);                                                \
-  }                                                                          \
-  ODO_EXPORT void operator NAME(void* object, std::align_val_t) noexcept {   \
-    ThreadHeap::free(object);                                                \
-  }                                                                          \
-  ODO_EXPORT void operator NAME(void* object, std::align_val_t,              \
-                                const std::nothrow_t&) noexcept {            \
-    ThreadHeap::free(object);                                                \
-  }                                                                          \
-  /* The size saves no more than a shift, and some programs lie about it. */ \
-  ODO_EXPORT void operator NAME(void* object, std::size_t) noexcept {        \
-    ThreadHeap::free(object);                                                \
-  }                                                                          \
-  ODO_EXPORT void operator NAME(void* object, std::size_t,                   \
-                                std::align_val_t) noexcept {                 \
-    ThreadHeap::free(object);                                                \
+#define ODO_DELETE_(NAME)                                                      \
+  ODO_EXPORT void operator NAME(void* object) noexcept { deallocate(object); } \
+  ODO_EXPORT void operator NAME(void* object,                                  \
+                                const std::nothrow_t&) noexcept {              \
+    deallocate(object);                                                        \
+  }                                                                            \
+  ODO_EXPORT void operator NAME(void* object, std::align_val_t) noexcept {     \
+    deallocate(object);                                                        \
+  }                                                                            \
+  ODO_EXPORT void operator NAME(void* object, std::align_val_t,                \
+                                const std::nothrow_t&) noexcept {              \
+    deallocate(object);                                                        \
+  }                                                                            \
+  /* The size saves no more than a shift, and some programs lie about it. */   \
+  ODO_EXPORT void operator NAME(void* object, std::size_t) noexcept {          \
+    deallocate(object);                                                        \
+  }                                                                            \
+  ODO_EXPORT void operator NAME(void* object, std::size_t,                     \
+                                std::align_val_t) noexcept {                   \
+    deallocate(object);                                                        \
   }
 
 ODO_NEW_(new)

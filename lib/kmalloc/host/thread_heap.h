@@ -44,19 +44,13 @@ class ThreadHeap {
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate(std::size_t bytes) {
     return heap().allocate(*lane_, bytes, &own_lane);
   }
-  // The fast way of allocate(), at a multiple of 16: null if another one has to
-  // be gone, or there is no memory.
-  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_at_16_fast(
-      std::size_t bytes) {
-    if (bytes <= detail::kTabledBytes) [[likely]] {
-      return lane_->pop(class_of_at_16(bytes));
-    }
-    return bytes <= kMaxSmallBytes ? lane_->pop(class_of(bytes)) : nullptr;
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_class(
+      std::uint32_t cls) {
+    return heap().allocate_class(*lane_, cls, &own_lane);
   }
-  [[nodiscard]] ODO_NOINLINE static void* allocate_at_16(std::size_t bytes) {
-    if (bytes > kMaxSmallBytes)
-      return heap().allocate(*lane_, bytes, &own_lane);
-    return heap().allocate_class(*lane_, class_of_at_16(bytes), &own_lane);
+  // Null: allocate_class() may have one.
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::uint32_t cls) {
+    return lane_->pop(cls);
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_aligned(
       std::size_t bytes, std::size_t alignment) {
@@ -83,6 +77,10 @@ class ThreadHeap {
     return lane == nullptr ? 0 : heap().reclaim(*lane, target_bytes);
   }
 
+  // The empty one that every thread begins with.
+  [[nodiscard]] static constexpr LaneT* nobodys_lane() {
+    return &nobodys_.object;
+  }
   [[nodiscard]] ODO_ALWAYS_INLINE static Heap<HostGround>& heap() {
     return heap_.object;
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The heap of a program with threads that come and go, and free what others
-// allocated.
-#include "lib/kmalloc/host/thread_heap.h"
+// allocated: with a lane for each thread, and with one for each CPU.
 
 #include <gtest/gtest.h>
 
@@ -11,14 +10,30 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <type_traits>
 #include <vector>
+
+#include "lib/kmalloc/host/cpu_heap.h"
+#include "lib/kmalloc/host/thread_heap.h"
 
 namespace odo::kmalloc {
 namespace {
 
 constexpr std::size_t kThreads = 4;
 
-TEST(ThreadHeapTest, ThreadsFreeWhatOthersAllocated) {
+template <class H>
+class HostHeapTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::is_same_v<H, CpuHeap> && !CpuHeap::is_there()) {
+      GTEST_SKIP() << "no restartable sequences here";
+    }
+  }
+};
+using Kinds = ::testing::Types<ThreadHeap, CpuHeap>;
+TYPED_TEST_SUITE(HostHeapTest, Kinds);
+
+TYPED_TEST(HostHeapTest, ThreadsFreeWhatOthersAllocated) {
   struct Block {
     unsigned char* at;
     std::size_t bytes;
@@ -33,7 +48,7 @@ TEST(ThreadHeapTest, ThreadsFreeWhatOthersAllocated) {
       const std::size_t bytes =
           1 + random() % (random() % 50 == 0 ? 50'000 : 600);
       const auto fill = static_cast<unsigned char>(random());
-      auto* at = static_cast<unsigned char*>(ThreadHeap::allocate(bytes));
+      auto* at = static_cast<unsigned char*>(TypeParam::allocate(bytes));
       std::memset(at, fill, bytes);
       Block other{at, bytes, fill};
       {
@@ -47,7 +62,7 @@ TEST(ThreadHeapTest, ThreadsFreeWhatOthersAllocated) {
       for (std::size_t k = 0; k < other.bytes; ++k) {
         if (other.at[k] != other.fill) wrong = true;
       }
-      ThreadHeap::free(other.at);
+      TypeParam::free(other.at);
     }
   };
   for (std::uint64_t round = 0; round < 3; ++round) {
@@ -57,15 +72,15 @@ TEST(ThreadHeapTest, ThreadsFreeWhatOthersAllocated) {
     }
   }
   EXPECT_FALSE(wrong);
-  for (const Block& block : shared) ThreadHeap::free(block.at);
+  for (const Block& block : shared) TypeParam::free(block.at);
 }
 
 // One allocates, one frees, for long: nothing piles up between them.
-TEST(ThreadHeapTest, AProducerAndAConsumerStayWithinBounds) {
+TYPED_TEST(HostHeapTest, AProducerAndAConsumerStayWithinBounds) {
   constexpr std::size_t kRing = 1024;
   std::vector<std::atomic<void*>> ring(kRing);
   constexpr std::size_t kObjects = 1'000'000;
-  const std::size_t before = ThreadHeap::heap().counts().in_use;
+  const std::size_t before = TypeParam::heap().counts().in_use;
   std::jthread consumer([&] {
     for (std::size_t i = 0; i < kObjects; ++i) {
       void* object = nullptr;
@@ -73,12 +88,12 @@ TEST(ThreadHeapTest, AProducerAndAConsumerStayWithinBounds) {
                   nullptr, std::memory_order_acquire)) == nullptr) {
         std::this_thread::yield();
       }
-      ThreadHeap::free(object);
+      TypeParam::free(object);
     }
   });
   std::size_t most = 0;
   for (std::size_t i = 0; i < kObjects; ++i) {
-    void* object = ThreadHeap::allocate(64);
+    void* object = TypeParam::allocate(64);
     ASSERT_NE(object, nullptr);
     *static_cast<std::size_t*>(object) = i;
     while (ring[i % kRing].load(std::memory_order_relaxed) != nullptr) {
@@ -86,7 +101,7 @@ TEST(ThreadHeapTest, AProducerAndAConsumerStayWithinBounds) {
     }
     ring[i % kRing].store(object, std::memory_order_release);
     if (i % 10'000 == 0) {
-      most = std::max(most, ThreadHeap::heap().counts().in_use);
+      most = std::max(most, TypeParam::heap().counts().in_use);
     }
   }
   consumer.join();
@@ -94,17 +109,17 @@ TEST(ThreadHeapTest, AProducerAndAConsumerStayWithinBounds) {
 }
 
 // Threads that end leave their lanes, slabs and all, to the next ones.
-TEST(ThreadHeapTest, LanesAreHandedOn) {
+TYPED_TEST(HostHeapTest, LanesAreHandedOn) {
   const auto one = [] {
     for (int i = 0; i < 1000; ++i) {
-      void* object = ThreadHeap::allocate(100);
-      ThreadHeap::free(object);
+      void* object = TypeParam::allocate(100);
+      TypeParam::free(object);
     }
   };
   std::jthread(one).join();
-  const std::size_t before = ThreadHeap::heap().counts().mapped;
+  const std::size_t before = TypeParam::heap().counts().mapped;
   for (int i = 0; i < 200; ++i) std::jthread(one).join();
-  EXPECT_LE(ThreadHeap::heap().counts().mapped, before + kChunkBytes);
+  EXPECT_LE(TypeParam::heap().counts().mapped, before + kChunkBytes);
 }
 
 }  // namespace

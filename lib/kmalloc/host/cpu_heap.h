@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The same heap as ThreadHeap's, with a lane for each CPU instead of each
+// thread: as many as there are CPUs, however many threads there are, and what
+// one thread frees the next on the same CPU allocates.
+//
+//   if (CpuHeap::is_there()) object = CpuHeap::allocate(100);
+//
+// The stacks are used by restartable sequences (rseq.h); slabs, which take more
+// than one store, under a lock of the lane. Objects of the two heaps may be
+// freed to each other.
+//
+// Contexts: any thread; no signal handlers.
+// Failure: as heap.h. is_there() is false where glibc or the kernel has no
+//   restartable sequences, or there may be more than kMaxCpus CPUs.
+// Complexity: as heap.h.
+#pragma once
+
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ODO_KMALLOC_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#endif
+
+#include "lib/kmalloc/host/rseq.h"
+#include "lib/kmalloc/host/thread_heap.h"
+
+namespace odo::kmalloc {
+
+namespace detail {
+
+struct alignas(64) CpuSlot {
+  platform::SpinLock<HostGround> lock{HostGround()};
+};
+template <class T, std::size_t N>
+[[nodiscard]] constexpr std::array<T, N> all_the_same(T value) {
+  std::array<T, N> all{};
+  all.fill(value);
+  return all;
+}
+
+}  // namespace detail
+
+class CpuHeap {
+ public:
+  using LaneT = Lane<HostGround>;
+  static constexpr std::size_t kMaxCpus = 512;
+
+  [[nodiscard]] static bool is_there() {
+    const long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    return Sequence::is_there() && cpus > 0 &&
+           static_cast<std::size_t>(cpus) <= kMaxCpus;
+  }
+
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate(std::size_t bytes) {
+    if (bytes > kMaxSmallBytes) [[unlikely]]
+      return allocate_large(bytes, kPageBytes, false);
+    return allocate_class(class_of(bytes));
+  }
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_class(
+      std::uint32_t cls) {
+    void* object = pop(cls);
+    if (object == nullptr) [[unlikely]]
+      return allocate_slowly(cls);
+    return object;
+  }
+  // Null: allocate_slowly() may have one.
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::uint32_t cls) {
+    void* object = Sequence::pop(lanes_.data(), cls);
+    note_got(object);
+    return object;
+  }
+  // Large ones have nothing to do with lanes.
+  [[nodiscard]] static void* allocate_large(std::size_t bytes,
+                                            std::size_t alignment,
+                                            bool zeroed) {
+    return heap().allocate_large(bytes, alignment, zeroed);
+  }
+  ODO_ALWAYS_INLINE static void free(void* object) {
+    note_given(object);
+    if (Heap<HostGround>::begins_chunk(object) ||
+        !Sequence::push(lanes_.data(), object,
+                        ChunkFront<HostGround>::info_of(object))) [[unlikely]] {
+      free_slowly(object);
+    }
+  }
+  [[nodiscard]] static Heap<HostGround>& heap() { return ThreadHeap::heap(); }
+
+  [[nodiscard]] ODO_NOINLINE static void* allocate_slowly(std::uint32_t cls) {
+    const Here here = find_lane();
+    if (here.lane == nullptr) return nullptr;
+    LaneT& lane = *here.lane;
+    platform::SpinGuard guard(here.lock());
+    if (lane.any_told()) lane.harvest();
+    std::array<void*, kMostBatch> batch;
+    const std::uint32_t want = lane.next_batch(cls);
+    const std::uint32_t have = lane.fetch(cls, batch.data() + want, want);
+    if (have == 0) return nullptr;
+    // The last one is the caller's; the others, unless we are elsewhere by now,
+    // the CPU's.
+    void** first = batch.data() + (want - have);
+    const std::uint32_t others = have - 1;
+    const std::uint32_t pushed =
+        Sequence::push_many(lanes_.data(), &lane, cls, first, others);
+    lane.take_home(first + pushed, others - pushed);
+    note_got(batch[want - 1]);
+    return batch[want - 1];
+  }
+  ODO_NOINLINE static void free_slowly(void* object) {
+    if (heap().free_if_large(object)) return;
+    const Here here = find_lane();
+    if (here.lane == nullptr) return;  // no memory for a lane: it is lost
+    LaneT& lane = *here.lane;
+    const bool ours = lane.class_here(object) < kClasses;
+    const bool alone = !ours && LaneT::goes_alone(object);
+    const std::uint32_t cls = ours ? lane.class_here(object) : LaneT::kOutbox;
+    if (!ours && !alone &&
+        Sequence::push_many(lanes_.data(), &lane, cls, &object, 1) != 0) {
+      return;
+    }
+    std::array<void*, kMostBatch> batch;
+    std::uint32_t count = 0;
+    platform::SpinGuard guard(here.lock());
+    if (!alone) {
+      const std::uint32_t most =
+          ours ? lane.half_of(cls) : LaneT::kOutboxEntries;
+      count = Sequence::pop_many(lanes_.data(), &lane, cls, lane.base_of(cls),
+                                 batch.data(), most);
+    }
+    if (ours) {
+      lane.take_home(batch.data(), count);
+      lane.take_home(&object, 1);
+      lane.note_drained(cls);
+    } else {
+      lane.send_home(batch.data(), count);
+      lane.send_home(&object, 1);
+    }
+  }
+
+ private:
+  using Sequence = Rseq<HostGround>;
+  static constexpr std::size_t kMostBatch = 512;
+
+  using Slot = detail::CpuSlot;
+
+  // Two threads on one CPU are in order, which no atomic tells the sanitizer.
+#if defined(ODO_KMALLOC_TSAN)
+  static void note_given(void* object) { __tsan_release(object); }
+  static void note_got(void* object) { __tsan_acquire(object); }
+#else
+  ODO_ALWAYS_INLINE static void note_given(void* /*object*/) {}
+  ODO_ALWAYS_INLINE static void note_got(void* /*object*/) {}
+#endif
+
+  struct Here {
+    LaneT* lane;
+    std::uint32_t cpu;
+    [[nodiscard]] platform::SpinLock<HostGround>& lock() const {
+      return slots_.object[cpu].lock;
+    }
+  };
+  // The lane of the CPU that we are on just now, which has one by then; null
+  // without memory.
+  [[nodiscard]] static Here find_lane() {
+    const std::uint32_t cpu = Sequence::cpu();
+    // Acquire: the lane's fields, with the release below.
+    LaneT* lane = __atomic_load_n(&lanes_[cpu], __ATOMIC_ACQUIRE);
+    if (!lane->is_nobodys()) [[likely]]
+      return {lane, cpu};
+    platform::SpinGuard guard(slots_.object[cpu].lock);
+    lane = __atomic_load_n(&lanes_[cpu], __ATOMIC_ACQUIRE);
+    if (!lane->is_nobodys()) return {lane, cpu};
+    lane = heap().take_lane();
+    if (lane == nullptr) return {nullptr, cpu};
+    ODO_CHECK(lane->is_laid_out_so());
+    __atomic_store_n(&lanes_[cpu], lane, __ATOMIC_RELEASE);
+    return {lane, cpu};
+  }
+
+  static constinit inline std::array<LaneT*, kMaxCpus> lanes_ =
+      detail::all_the_same<LaneT*, kMaxCpus>(ThreadHeap::nobodys_lane());
+  ODO_NO_DESTROY static constinit inline detail::Forever<
+      std::array<Slot, kMaxCpus>>
+      slots_{};
+};
+
+}  // namespace odo::kmalloc
