@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Threads, sleep and messages in the simulator: every interleaving of small
-// programs, many of larger ones, and a machine of 256 CPUs.
+// programs, and many of larger ones.
 #include <gtest/gtest.h>
 
 #include <cctype>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "lib/lwkt/sim/programs.h"
@@ -38,16 +37,6 @@ INSTANTIATE_TEST_SUITE_P(Programs, LwktSimTest,
                            }
                            return name;
                          });
-
-TEST(LwktSimScaleTest, HoldsOn256Cpus) {
-  const bool all = std::getenv("ODO_LONG") != nullptr;
-  sim::ExploreOptions options = lwkt_seeds(sim::Mode::kRandom, all ? 20 : 1);
-  options.engine.max_steps = 200'000;
-  const sim::Report report =
-      sim::explore(options, [](Engine& m) { many_cpus(m, 256); });
-  EXPECT_TRUE(report.ok()) << report.text();
-  std::printf("256 CPUs: %s\n", report.text().c_str());
-}
 
 // --- tests of the tests: each of these programs is wrong, and is found out
 

@@ -56,7 +56,9 @@ class Sleepers {
     self.cpu().ground_.fence(std::memory_order_seq_cst);  // LS
     self.exit_critical();
   }
-  // Without sleeping after an interlock: what was waited for is there.
+  // Without sleeping after an interlock: what was waited for is there. A
+  // wakeup_one() since then may have been spent on this thread: if there is
+  // more of what it was for, it is to be passed on by another.
   static void cancel(ThreadT& self) {
     self.enter_critical();
     take_off(self);

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "lib/lwkt/inspector.h"
+#include "lib/lwkt/sim/large_machine.h"
 #include "lib/lwkt/sleep.h"
 #include "lib/lwkt/system.h"
 #include "lib/platform/sim/explore.h"
@@ -195,14 +196,18 @@ class LwktWorld {
  public:
   using Body = std::function<void(SimThread&)>;
 
-  explicit LwktWorld(unsigned cpus)
-      : storage_(static_cast<std::byte*>(std::aligned_alloc(
+  // With so many CPUs for the program, which knows them by the numbers below
+  // `wanted`, and maybe others (large_machine.h).
+  explicit LwktWorld(unsigned wanted)
+      : wanted_(wanted),
+        cpus_(OnLargeMachine::cpus(wanted)),
+        storage_(static_cast<std::byte*>(std::aligned_alloc(
             System<LwktSimGround>::storage_alignment(),
-            round_up(System<LwktSimGround>::storage_bytes(cpus))))),
+            round_up(System<LwktSimGround>::storage_bytes(cpus_))))),
         system_(new(system_room_) System<LwktSimGround>(
-            {storage_.get(), System<LwktSimGround>::storage_bytes(cpus)}, cpus,
-            ground())) {
-    machine_.cpus.resize(cpus);
+            {storage_.get(), System<LwktSimGround>::storage_bytes(cpus_)},
+            cpus_, ground())) {
+    machine_.cpus.resize(cpus_);
     machine_.interrupted = [this](unsigned cpu) {
       system_->cpu(cpu).interrupted();
     };
@@ -219,7 +224,15 @@ class LwktWorld {
   [[nodiscard]] LwktSimGround ground() { return LwktSimGround(machine_); }
   [[nodiscard]] LwktSimMachine& machine() { return machine_; }
   [[nodiscard]] System<LwktSimGround>& system() { return *system_; }
-  [[nodiscard]] SimCpu& cpu(unsigned index) { return system_->cpu(index); }
+  [[nodiscard]] SimCpu& cpu(unsigned number) {
+    return system_->cpu(at(number));
+  }
+  // The machine's number of the program's CPU.
+  [[nodiscard]] unsigned at(unsigned number) const {
+    return OnLargeMachine::place(number, wanted_);
+  }
+  // Of the machine, not just the program's.
+  [[nodiscard]] CpuMask everybody() const { return CpuMask::below(cpus_); }
 
   // In the set-up: a thread of that CPU, started.
   SimThread& add(unsigned cpu, Body body, ThreadOptions options = {}) {
@@ -296,6 +309,8 @@ class LwktWorld {
     if (wrong != nullptr) Engine::current().fail(wrong);
   }
 
+  unsigned wanted_;
+  unsigned cpus_;
   LwktSimMachine machine_;
   std::unique_ptr<std::byte, Free> storage_;
   // Never destroyed; it has nothing of the host's.

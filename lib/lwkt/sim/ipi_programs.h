@@ -27,6 +27,7 @@
 #include "lib/lwkt/cpu_mask.h"
 #include "lib/lwkt/ipi_fabric.h"
 #include "lib/lwkt/ipi_queue.h"
+#include "lib/lwkt/sim/large_machine.h"
 #include "lib/platform/sim/explore.h"
 #include "lib/platform/sim/sim_platform.h"
 
@@ -89,10 +90,13 @@ class IpiWorld {
  public:
   using Fabric = IpiFabric<IpiSimGround, Entries>;
 
-  explicit IpiWorld(unsigned cpus)
-      : storage_(static_cast<std::byte*>(std::aligned_alloc(
-            Fabric::storage_alignment(), Fabric::storage_bytes(cpus)))),
-        fabric({storage_.get(), Fabric::storage_bytes(cpus)}, cpus, ground()) {}
+  // Of those at least (large_machine.h).
+  explicit IpiWorld(unsigned wanted)
+      : cpus_(OnLargeMachine::cpus(wanted)),
+        storage_(static_cast<std::byte*>(std::aligned_alloc(
+            Fabric::storage_alignment(), Fabric::storage_bytes(cpus_)))),
+        fabric({storage_.get(), Fabric::storage_bytes(cpus_)}, cpus_,
+               ground()) {}
 
   [[nodiscard]] IpiSimGround ground() const { return IpiSimGround(handler_); }
 
@@ -104,6 +108,7 @@ class IpiWorld {
     const IpiCritical critical;
     (void)fabric.drain(cpu);
   };
+  unsigned cpus_;
   std::unique_ptr<std::byte, Free> storage_;
 
  public:

@@ -87,6 +87,11 @@ class PairOfActs {
            alarms_.get() == (has(Act::kPreempt) ? 1 : 0);
   }
 
+  // The other CPU of the two.
+  [[nodiscard]] unsigned beside(SimThread& self) const {
+    return world_.at(self.cpu().index() == world_.at(0) ? 1 : 0);
+  }
+
   void act(SimThread& self, unsigned me) {
     switch (acts_[me]) {
       case Act::kStart:
@@ -109,11 +114,11 @@ class PairOfActs {
         if (ended_[me].get() != 1) Engine::current().fail("joined too early");
         return;
       case Act::kMove:
-        self.set_cpu(1 - self.cpu().index());
+        self.set_cpu(beside(self));
         return;
       case Act::kCall:
         self.cpu().call_on(
-            self, 1 - self.cpu().index(),
+            self, beside(self),
             {[](void* argument, void*) {
                (void)static_cast<SimAtomic<std::uint32_t>*>(argument)
                    ->fetch_add(1, std::memory_order_relaxed);
@@ -136,7 +141,7 @@ class PairOfActs {
         self.tokens().release(token_);
         return;
       case Act::kTick:
-        world_.cpu(0).attention().raise(self.cpu().ground(), 0,
+        world_.cpu(0).attention().raise(self.cpu().ground(), world_.at(0),
                                         Attention<LwktSimGround>::kTick);
         self.yield_if_due();
         return;

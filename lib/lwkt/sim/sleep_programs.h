@@ -36,7 +36,7 @@ inline void a_stale_interlock(Engine& m, bool moves) {
   });
   w.add(0, [&](SimThread& self) {
     SimSleepers::interlock(self, &ready);
-    if (moves) self.set_cpu(1);
+    if (moves) self.set_cpu(w.at(1));
     self.join(target);
     add_one(data);
     inspect(self);
@@ -215,7 +215,7 @@ inline void a_message_follows_a_move(Engine& m) {
       auto& question = static_cast<SimQuestion&>(port->wait(self));
       add_one(question.value);
       Port<LwktSimGround>::reply(self, question, 5);
-      if (i == 0) self.set_cpu(0);
+      if (i == 0) self.set_cpu(w.at(0));
       inspect(self);
     }
   });

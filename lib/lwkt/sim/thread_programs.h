@@ -52,7 +52,7 @@ inline void join_one_that_moves(Engine& m) {
   LwktWorld w(2);
   SimInt data(0);
   SimThread& target = w.add(1, [&](SimThread& self) {
-    self.set_cpu(0);
+    self.set_cpu(w.at(0));
     inspect(self);
     add_one(data);
   });
@@ -70,7 +70,7 @@ inline void a_home_is_found_before_its_thread(Engine& m) {
   SimInt data(0);
   SimThread& moves = w.add(1, [&](SimThread& self) {
     add_one(data);
-    self.set_cpu(0);
+    self.set_cpu(w.at(0));
     add_one(data);
   });
   w.add(0, [&](SimThread& self) {
@@ -88,13 +88,13 @@ inline void threads_change_places(Engine& m) {
   SimInt second(0);
   w.add(0, [&](SimThread& self) {
     add_one(first);
-    self.set_cpu(1);
+    self.set_cpu(w.at(1));
     inspect(self);
     add_one(first);
   });
   w.add(1, [&](SimThread& self) {
     add_one(second);
-    self.set_cpu(0);
+    self.set_cpu(w.at(0));
     inspect(self);
     add_one(second);
   });
@@ -121,7 +121,7 @@ inline void stacks_are_handed_on(Engine& m) {
   });
   w.add(1, [&](SimThread& self) {
     self.cpu().call_on(
-        self, 0,
+        self, w.at(0),
         {[](void* argument, void*) {
            (void)static_cast<SimAtomic<std::uint32_t>*>(argument)->fetch_add(
                1, std::memory_order_relaxed);
@@ -170,7 +170,7 @@ inline void a_call_waits_for_the_critical_section(Engine& m) {
   });
   w.add(1, [&](SimThread& self) {
     shared.sent.set(7);
-    self.cpu().call_on(self, 0,
+    self.cpu().call_on(self, w.at(0),
                        {[](void* argument, void*) {
                           auto& the = *static_cast<Shared*>(argument);
                           the.torn = the.half.get() == 1 || the.sent.get() != 7;
@@ -246,7 +246,7 @@ inline void a_callout_is_cancelled_from_afar(Engine& m) {
         [](void* argument) { add_one(*static_cast<SimInt*>(argument)); },
         &fired);
     callout.arm(self, 0);
-    self.set_cpu(1);
+    self.set_cpu(w.at(1));
     const bool pending = callout.cancel(self);
     right = fired.get() == (pending ? 0 : 1);
   });
@@ -260,7 +260,7 @@ inline void two_rendezvous(Engine& m) {
   SimInt data(0);
   for (unsigned i = 0; i < 2; ++i) {
     w.add(i, [&](SimThread& self) {
-      CpuSync<LwktSimGround>::stand_still(self, CpuMask::below(2),
+      CpuSync<LwktSimGround>::stand_still(self, w.everybody(),
                                           [&] { add_one(data); });
       inspect(self);
     });
@@ -299,7 +299,7 @@ inline void a_rendezvous_with_one_at_work(Engine& m) {
     }
   });
   w.add(1, [&](SimThread& self) {
-    CpuSync<LwktSimGround>::stand_still(self, CpuMask::below(2), [&] {
+    CpuSync<LwktSimGround>::stand_still(self, w.everybody(), [&] {
       same = first.get() == second.get();
       first.set(first.get());
       second.set(second.get());
@@ -321,40 +321,10 @@ inline void synchronize_sees_what_was_done(Engine& m) {
   });
   w.add(1, [&](SimThread& self) {
     if (!entered.load(std::memory_order_relaxed)) return;
-    CpuSync<LwktSimGround>::synchronize(self, CpuMask::below(2));
+    CpuSync<LwktSimGround>::synchronize(self, w.everybody());
     if (data.get() != 1) Engine::current().fail("half-done work was seen");
   });
   w.run(m, [] { return true; });
-}
-
-// A machine of many CPUs: threads wander, meet, wake each other and are joined.
-inline void many_cpus(Engine& m, unsigned cpus) {
-  LwktWorld w(cpus);
-  SimAtomic<std::uint32_t> arrived(0);
-  constexpr unsigned kWanderers = 8;
-  std::vector<SimThread*> wanderers;
-  wanderers.reserve(kWanderers);
-  for (unsigned i = 0; i < kWanderers; ++i) {
-    wanderers.push_back(&w.add(i * cpus / kWanderers, [&, i](SimThread& self) {
-      for (unsigned hop = 1; hop <= 4; ++hop) {
-        self.set_cpu((i * 37 + hop * 101) % cpus);
-      }
-      inspect(self);
-      (void)arrived.fetch_add(1, std::memory_order_relaxed);
-      SimSleepers::wakeup(self, &arrived);
-    }));
-  }
-  w.add(cpus - 1, [&](SimThread& self) {
-    while (true) {
-      SimSleepers::interlock(self, &arrived);
-      if (arrived.load(std::memory_order_relaxed) == kWanderers) break;
-      SimSleepers::sleep(self, &arrived);
-    }
-    SimSleepers::cancel(self);
-    for (SimThread* thread : wanderers) self.join(*thread);
-  });
-  w.run(m,
-        [&] { return arrived.load(std::memory_order_relaxed) == kWanderers; });
 }
 
 }  // namespace odo::lwkt

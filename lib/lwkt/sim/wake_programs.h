@@ -39,7 +39,7 @@ inline void one_of_two_wakes(Engine& m, unsigned waker_cpu) {
     // By now the search is over, and whoever it found counts: it runs on the
     // other CPU or this one, but under the token, when we let it.
     self.tokens().release(token);
-    CpuSync<LwktSimGround>::synchronize(self, CpuMask::below(2));
+    CpuSync<LwktSimGround>::synchronize(self, w.everybody());
     self.yield();
     self.tokens().acquire(token);
     if (woken.get() != 1) Engine::current().fail("one wake-up woke two");
@@ -118,7 +118,7 @@ inline void the_clock_and_a_call_wake_an_idle_cpu(Engine& m) {
     }
   });
   w.add(1, [&](SimThread& self) {
-    self.cpu().call_on(self, 0,
+    self.cpu().call_on(self, w.at(0),
                        {[](void* argument, void*) {
                           add_one(*static_cast<SimInt*>(argument));
                         },
@@ -161,7 +161,7 @@ inline void sleepers_change_places(Engine& m, unsigned sleepers) {
   for (unsigned i = 0; i < sleepers; ++i) {
     threads.push_back(&w.add(i % 2, [&, i](SimThread& self) {
       sleep_until(self, first);
-      self.set_cpu((i + 1) % 2);
+      self.set_cpu(w.at((i + 1) % 2));
       inspect(self);
       sleep_until(self, second);
     }));
@@ -192,7 +192,7 @@ inline void interrupt_threads_preempt_each_other(Engine& m, bool moves) {
           sleep_until(self, bell);
           if (high_runs) Engine::current().fail("the lower one came between");
           add_one(order);
-          if (moves) self.set_cpu(1);
+          if (moves) self.set_cpu(w.at(1));
           inspect(self);
         },
         {.priority = kInterruptLow, .lifetime = Lifetime::kDetached});
@@ -353,7 +353,7 @@ inline void a_call_comes_while_others_are_made(Engine& m) {
   w.add(1, [&](SimThread& self) {
     for (int i = 0; i < 2; ++i) {
       self.cpu().call_on(
-          self, 0,
+          self, w.at(0),
           {[](void* argument, void*) {
              (void)static_cast<SimAtomic<std::uint32_t>*>(argument)->fetch_add(
                  1, std::memory_order_relaxed);
@@ -383,7 +383,7 @@ inline void a_timer_comes_while_a_call_is_made(Engine& m) {
   });
   w.add(1, [&](SimThread& self) {
     self.cpu().call_on(
-        self, 0,
+        self, w.at(0),
         {[](void* argument, void*) {
            (void)static_cast<SimAtomic<std::uint32_t>*>(argument)->fetch_add(
                1, std::memory_order_relaxed);
@@ -462,10 +462,10 @@ inline void a_tick_ends_the_quantum(Engine& m) {
     inspect(self);
   });
   w.add(1, [&](SimThread& self) {
-    w.cpu(0).attention().raise(self.cpu().ground(), 0,
+    w.cpu(0).attention().raise(self.cpu().ground(), w.at(0),
                                Attention<LwktSimGround>::kTick);
     // Whoever makes this call has taken the tick before or with it.
-    CpuSync<LwktSimGround>::synchronize(self, CpuMask::below(2));
+    CpuSync<LwktSimGround>::synchronize(self, w.everybody());
     ticked.store(true, std::memory_order_relaxed);
   });
   w.run(m, [] { return true; });

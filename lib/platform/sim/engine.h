@@ -454,6 +454,7 @@ class Engine {
     Thread& t = threads_[thread];
     if (t.fiber->done() && t.state != State::kDone) {
       t.state = State::kDone;
+      t.fiber.reset();  // its stack is for others
       progress();
       dispatch(t.cpu);
     }

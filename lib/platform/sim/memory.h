@@ -100,7 +100,9 @@ class Memory {
   // --- locations -------------------------------------------------------------
   LocationId add_location(ThreadId creator, std::uint64_t value) {
     auto id = static_cast<LocationId>(locations_.size());
+    if (id % SharedArray::kBlock == 0) reordered_.push_back(false);
     Location location;
+    location.id = id;
     Store first;
     first.value = value;
     // What is made before there is a second thread, later ones know from birth.
@@ -242,14 +244,8 @@ class Memory {
     }
     if (is_seq_cst(order)) {
       // M4, both directions; happens-before itself is not created.
-      for (LocationId l = 0; l < locations_.size(); ++l) {
-        Location& at = locations_[l];
-        if (index_of(at, at.sc_floor) > index_of(at, self.now.floors.of(l))) {
-          self.now.floors.set(l, at.sc_floor);
-        } else {
-          at.sc_floor = self.now.floors.of(l);
-        }
-      }
+      join(self.now.floors, sc_floors_);
+      sc_floors_ = self.now.floors;
     }
     if (releases(order)) self.release = self.now;
   }
@@ -268,22 +264,36 @@ class Memory {
   // --- plain data ------------------------------------------------------------
   // What a race detector keeps of one variable that isn't atomic.
   struct PlainState {
+    struct Read {
+      ThreadId reader;
+      std::uint32_t tick;
+    };
     ThreadId writer = 0;
     std::uint32_t write_tick = 0;
-    VectorClock reads;
+    std::vector<Read> reads;  // each thread's last, since the write
   };
   // False when the access races with an earlier one by another thread.
   [[nodiscard]] bool plain_read(ThreadId thread, PlainState& state) {
     tick(thread);
     const VectorClock& now = threads_[thread].now.clock;
-    state.reads.set(thread, threads_[thread].tick);
+    const auto mine =
+        std::find_if(state.reads.begin(), state.reads.end(),
+                     [&](const auto& read) { return read.reader == thread; });
+    if (mine != state.reads.end()) {
+      mine->tick = threads_[thread].tick;
+    } else {
+      state.reads.push_back({thread, threads_[thread].tick});
+    }
     return state.write_tick <= now.of(state.writer);
   }
   [[nodiscard]] bool plain_write(ThreadId thread, PlainState& state) {
     tick(thread);
     const VectorClock& now = threads_[thread].now.clock;
-    const bool ordered =
-        state.write_tick <= now.of(state.writer) && state.reads.before(now);
+    const bool ordered = state.write_tick <= now.of(state.writer) &&
+                         std::all_of(state.reads.begin(), state.reads.end(),
+                                     [&](const auto& read) {
+                                       return read.tick <= now.of(read.reader);
+                                     });
     state.writer = thread;
     state.write_tick = threads_[thread].tick;
     state.reads.clear();
@@ -317,7 +327,7 @@ class Memory {
     std::vector<Store> stores;   // by StoreId
     std::vector<StoreId> order;  // modification order
     std::vector<Load> loads;     // kept only with futures on
-    StoreId sc_floor = 0;
+    LocationId id = 0;
   };
 
   struct Promise {
@@ -330,8 +340,9 @@ class Memory {
   };
 
   struct Stale {
-    StoreId store = 0;
-    unsigned times = 0;
+    LocationId location;
+    StoreId store;
+    unsigned times;
   };
 
   struct Thread {
@@ -339,7 +350,7 @@ class Memory {
     View pending;  // what an acquire fence would add
     View release;  // `now` at the last release fence
     std::uint32_t tick = 0;
-    std::vector<Stale> stale;  // by location
+    std::vector<Stale> stale;  // of where it read an overtaken store last
     bool saw_stale = false;
   };
 
@@ -357,7 +368,7 @@ class Memory {
     const Location& at = locations_[location];
     std::size_t floor = index_of(at, threads_[thread].now.floors.of(location));
     if (is_seq_cst(order)) {
-      floor = std::max(floor, index_of(at, at.sc_floor));
+      floor = std::max(floor, index_of(at, sc_floors_.of(location)));
     }
     return floor;
   }
@@ -385,14 +396,24 @@ class Memory {
 
   void join(View& to, const View& from) {
     to.clock.join(from.clock);
-    for (LocationId l = 0; l < from.floors.size(); ++l) {
-      const Location& at = locations_[l];
-      const StoreId theirs = from.floors.of(l);
-      if (index_of(at, theirs) > index_of(at, to.floors.of(l))) {
-        to.floors.set(l, theirs);
-      }
-    }
+    join(to.floors, from.floors);
   }
+  void join(Floors& to, const Floors& from) {
+    to.join(from, ModificationOrder{*this});
+  }
+  // Stores are numbered as they are made: mostly that is their order as well.
+  struct ModificationOrder {
+    const Memory& memory;
+
+    [[nodiscard]] bool by_size(std::uint32_t block) const {
+      return !memory.reordered_[block];
+    }
+    [[nodiscard]] bool is_newer(LocationId location, StoreId theirs,
+                                StoreId ours) const {
+      const Location& at = memory.locations_[location];
+      return index_of(at, theirs) > index_of(at, ours);
+    }
+  };
 
   // The effects of having read `read`.
   void take(ThreadId thread, LocationId location, StoreId read,
@@ -405,7 +426,7 @@ class Memory {
     } else {
       join(self.pending, at.stores[read].message);
     }
-    if (is_seq_cst(order)) at.sc_floor = read;
+    if (is_seq_cst(order)) sc_floors_.set(location, read);
   }
 
   // The effects of having written `id`; `read` is what a read-modify-write
@@ -418,7 +439,7 @@ class Memory {
     View message = releases(order) ? self.now : self.release;
     if (read != nullptr) join(message, read->message);
     at.stores[id].message = std::move(message);
-    if (is_seq_cst(order)) at.sc_floor = id;
+    if (is_seq_cst(order)) sc_floors_.set(location, id);
   }
 
   StoreId insert(Location& at, std::size_t index, std::uint64_t value,
@@ -429,6 +450,8 @@ class Memory {
     store.thread = thread;
     store.how = how;
     at.stores.push_back(std::move(store));
+    if (index != at.order.size())
+      reordered_[at.id / SharedArray::kBlock] = true;
     at.order.insert(at.order.begin() + static_cast<std::ptrdiff_t>(index), id);
     for (std::size_t i = index; i < at.order.size(); ++i) {
       at.stores[at.order[i]].index = i;
@@ -451,33 +474,40 @@ class Memory {
   }
 
   // --- staleness -------------------------------------------------------------
-  Stale& stale(ThreadId thread, LocationId location) {
+  [[nodiscard]] std::vector<Stale>::iterator find_stale(ThreadId thread,
+                                                        LocationId location) {
     std::vector<Stale>& all = threads_[thread].stale;
-    if (location >= all.size()) all.resize(location + 1);
-    return all[location];
+    return std::find_if(all.begin(), all.end(), [&](const Stale& one) {
+      return one.location == location;
+    });
   }
   // `candidates_` runs from the newest to the oldest.
   void limit_staleness(ThreadId thread, LocationId location) {
-    const Stale& past = stale(thread, location);
-    if (past.times < kStaleReads) return;
+    const auto past = find_stale(thread, location);
+    if (past == threads_[thread].stale.end() || past->times < kStaleReads) {
+      return;
+    }
     const Location& at = locations_[location];
-    const std::size_t limit = index_of(at, past.store);
+    const std::size_t limit = index_of(at, past->store);
     while (candidates_.size() > 1 && candidates_.back() <= limit) {
       candidates_.pop_back();
     }
   }
   void note_staleness(ThreadId thread, LocationId location, StoreId read,
                       bool overtaken) {
-    Stale& past = stale(thread, location);
-    if (overtaken) threads_[thread].saw_stale = true;
+    std::vector<Stale>& all = threads_[thread].stale;
+    const auto past = find_stale(thread, location);
     if (!overtaken) {
-      past.times = 0;
-    } else if (past.store == read) {
-      ++past.times;
-    } else {
-      past.times = 1;
+      if (past != all.end()) all.erase(past);
+      return;
     }
-    past.store = read;
+    threads_[thread].saw_stale = true;
+    if (past == all.end()) {
+      all.push_back({location, read, 1});
+      return;
+    }
+    past->times = past->store == read ? past->times + 1 : 1;
+    past->store = read;
   }
 
   // --- futures ---------------------------------------------------------------
@@ -495,7 +525,7 @@ class Memory {
 
   [[nodiscard]] bool carries_message(ThreadId thread,
                                      std::memory_order order) const {
-    return releases(order) || threads_[thread].release.floors.size() != 0;
+    return releases(order) || !threads_[thread].release.floors.empty();
   }
 
   std::uint64_t read_future(ThreadId thread, LocationId location,
@@ -510,7 +540,7 @@ class Memory {
     const std::size_t place = pick_candidate(Question::kPlace) + 1;
     const StoreId id = insert(at, place, value, thread, Written::kPromise);
     threads_[thread].now.floors.set(location, id);
-    if (is_seq_cst(order)) at.sc_floor = id;
+    if (is_seq_cst(order)) sc_floors_.set(location, id);
     promises_.push_back({location, id, thread, threads_[thread].tick,
                          acquires(order), is_seq_cst(order)});
     return value;
@@ -549,6 +579,10 @@ class Memory {
   bool promised_ = false;
   std::vector<Thread> threads_;
   std::vector<Location> locations_;
+  // By blocks of locations: was a store of one placed before an earlier one?
+  std::vector<bool> reordered_;
+  // What seq_cst operations and fences had before them (M4).
+  Floors sc_floors_;
   std::vector<Promise> promises_;
   // Scratch of one operation.
   std::vector<std::size_t> candidates_;

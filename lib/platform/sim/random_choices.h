@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -68,7 +69,7 @@ class RandomChoices final : public Choices {
     state_ = seed_;
     step_ = 0;
     answers_.clear();
-    priorities_.clear();
+    for (std::vector<std::int64_t>& table : priorities_) table.clear();
     changes_.clear();
     for (unsigned i = 1; i < depth_; ++i) {
       changes_.push_back(1 + draw() % std::max<std::uint64_t>(longest_, 8));
@@ -86,16 +87,16 @@ class RandomChoices final : public Choices {
     return z ^ (z >> 31);
   }
 
-  struct Priority {
-    ThreadId thread;
-    std::int64_t value;
-  };
+  // Drawn when first asked for, and never 0 then. Interrupts, whose numbers are
+  // large, have a table of their own.
   std::int64_t& priority(ThreadId thread) {
-    for (Priority& p : priorities_) {
-      if (p.thread == thread) return p.value;
-    }
-    priorities_.push_back({thread, static_cast<std::int64_t>(draw() >> 2) + 1});
-    return priorities_.back().value;
+    constexpr unsigned kTableBits = 30;
+    std::vector<std::int64_t>& table =
+        priorities_[(thread >> kTableBits & 1) != 0 ? 1 : 0];
+    const std::size_t at = thread & ((ThreadId{1} << kTableBits) - 1);
+    if (at >= table.size()) table.resize(at + 1, 0);
+    if (table[at] == 0) table[at] = static_cast<std::int64_t>(draw() >> 2) + 1;
+    return table[at];
   }
 
   unsigned by_priority(std::span<const Candidate> candidates,
@@ -105,10 +106,12 @@ class RandomChoices final : public Choices {
       priority(candidates[running].thread) = --lowest_;
     }
     std::size_t best = 0;
+    std::int64_t highest = priority(candidates[0].thread);
     for (std::size_t i = 1; i < candidates.size(); ++i) {
-      if (priority(candidates[i].thread) > priority(candidates[best].thread)) {
-        best = i;
-      }
+      const std::int64_t value = priority(candidates[i].thread);
+      if (value <= highest) continue;
+      highest = value;
+      best = i;
     }
     return static_cast<unsigned>(best);
   }
@@ -121,7 +124,7 @@ class RandomChoices final : public Choices {
   std::uint64_t longest_ = 32;
   std::int64_t lowest_ = 0;
   std::vector<std::uint64_t> changes_;
-  std::vector<Priority> priorities_;
+  std::array<std::vector<std::int64_t>, 2> priorities_;
   std::vector<unsigned> answers_;
 };
 

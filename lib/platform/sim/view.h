@@ -5,10 +5,9 @@
 // Contexts: one host thread.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "lib/platform/sim/shared_array.h"
 
 namespace odo::sim {
 
@@ -21,31 +20,22 @@ using StoreId = std::uint32_t;
 class VectorClock {
  public:
   [[nodiscard]] std::uint32_t of(ThreadId thread) const {
-    return thread < ticks_.size() ? ticks_[thread] : 0;
+    return ticks_.of(thread);
   }
-  void set(ThreadId thread, std::uint32_t tick) {
-    if (thread >= ticks_.size()) ticks_.resize(thread + 1, 0);
-    ticks_[thread] = tick;
-  }
-  void join(const VectorClock& other) {
-    if (other.ticks_.size() > ticks_.size()) {
-      ticks_.resize(other.ticks_.size(), 0);
-    }
-    for (std::size_t i = 0; i < other.ticks_.size(); ++i) {
-      ticks_[i] = std::max(ticks_[i], other.ticks_[i]);
-    }
-  }
-  // True when every event here happened before `other` too.
-  [[nodiscard]] bool before(const VectorClock& other) const {
-    for (std::size_t i = 0; i < ticks_.size(); ++i) {
-      if (ticks_[i] > other.of(static_cast<ThreadId>(i))) return false;
-    }
-    return true;
-  }
+  void set(ThreadId thread, std::uint32_t tick) { ticks_.set(thread, tick); }
+  void join(const VectorClock& other) { ticks_.join(other.ticks_, Later()); }
   void clear() { ticks_.clear(); }
 
  private:
-  std::vector<std::uint32_t> ticks_;
+  struct Later {
+    [[nodiscard]] bool by_size(std::uint32_t /*block*/) const { return true; }
+    [[nodiscard]] bool is_newer(ThreadId /*thread*/, std::uint32_t theirs,
+                                std::uint32_t ours) const {
+      return theirs > ours;
+    }
+  };
+
+  SharedArray ticks_;
 };
 
 // For each location a store: the floor below which coherence forbids to read.
@@ -54,17 +44,20 @@ class VectorClock {
 class Floors {
  public:
   [[nodiscard]] StoreId of(LocationId location) const {
-    return location < stores_.size() ? stores_[location] : 0;
+    return stores_.of(location);
   }
-  void set(LocationId location, StoreId store) {
-    if (location >= stores_.size()) stores_.resize(location + 1, 0);
-    stores_[location] = store;
+  void set(LocationId location, StoreId store) { stores_.set(location, store); }
+  // Order says which of two stores of a location is later in modification order
+  // (shared_array.h).
+  template <class Order>
+  void join(const Floors& other, const Order& order) {
+    stores_.join(other.stores_, order);
   }
-  [[nodiscard]] std::size_t size() const { return stores_.size(); }
+  [[nodiscard]] bool empty() const { return stores_.empty(); }
   void clear() { stores_.clear(); }
 
  private:
-  std::vector<StoreId> stores_;
+  SharedArray stores_;
 };
 
 struct View {
