@@ -3,6 +3,8 @@
 
 import sys
 
+from bench.malloc import allocators, malloc_bench
+
 from tools.bench import run
 from tools.front import bazel
 
@@ -15,8 +17,13 @@ def main(argv: list[str]) -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)
         labels = []
-    if not labels or not bazel.build("opt",
-                                     [*labels, "//kernel:odonata.elf"]):
+    others = ["//kernel:odonata.elf", malloc_bench.LABEL]
+    try:
+        others += bazel.query(allocators.OUR_LABEL)
+    except RuntimeError:
+        # Nothing to build: malloc_bench says what is missing.
+        pass
+    if not labels or not bazel.build("opt", [*labels, *others]):
         print("odo: the benchmarks do not build", file=sys.stderr)
         return 1
     folder = bazel.output_folder("opt")
@@ -24,7 +31,9 @@ def main(argv: list[str]) -> int:
                 for label in labels]
     return run.main(["--binaries", *programs, "--programs",
                      "bench/boot_instructions/boot_instructions.py",
-                     "bench/instructions/instructions.py", *argv])
+                     "bench/instructions/instructions.py",
+                     "bench/malloc/app_bench.py",
+                     "bench/malloc/malloc_bench.py", *argv])
 
 
 if __name__ == "__main__":
