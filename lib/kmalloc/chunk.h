@@ -4,9 +4,9 @@
 // Contexts: see each field. A chunk of large allocations has the words in front
 //   too, so that whoever frees an address learns from them what it is.
 // Invariants:
-//   K1. info[u] is the tag of the lane that owns the slab which unit u is in,
-//       plus the slab's class; else kNoSlab. It changes only while nothing is
-//       allocated there, so whoever has an object of the slab reads it right.
+//   K1. info[u] is the class of the slab that unit u is in, else kNoSlab. It
+//       changes only while nothing is allocated there, so whoever has an object
+//       of the slab reads it right.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,6 @@ class Lane;
 template <KmallocPlatform P>
 struct ChunkFront {
   using Word = typename P::template Atomic<std::uint32_t>;
-  // Nobody's tag.
   static constexpr std::uint32_t kNoSlab = 0xffff'ffff;
 
   enum class Kind : std::uint8_t { kSlabs, kRuns, kHuge };

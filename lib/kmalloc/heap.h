@@ -35,8 +35,6 @@ template <KmallocPlatform P>
 class Heap {
  public:
   using LaneT = Lane<P>;
-  // Lanes that may exist at once.
-  static constexpr std::uint32_t kMaxLanes = std::uint32_t{1} << 16;
   // No allocation is larger.
   static constexpr std::size_t kMaxBytes = ~std::size_t{0} / 4;
 
@@ -203,14 +201,12 @@ class Heap {
 
  private:
   static constexpr std::size_t kLaneBytes =
-      align_up(sizeof(LaneT) + LaneT::kEntries * sizeof(void*), kPageBytes);
+      align_up(sizeof(LaneT) + kStackEntries * sizeof(void*), kPageBytes);
 
   [[nodiscard]] static std::uint32_t class_if_small(const void* object) {
     if (begins_chunk(object)) return kClasses;
     const std::uint32_t info = ChunkFront<P>::info_of(object);
-    return info == ChunkFront<P>::kNoSlab
-               ? kClasses
-               : info & ((1U << LaneT::kClassBits) - 1);
+    return info < kClasses ? info : kClasses;
   }
   template <class Own>
   [[nodiscard]] ODO_NOINLINE void* allocate_slowly(std::uint32_t cls, Own own) {
@@ -252,7 +248,6 @@ class Heap {
   Depot<P> depot_;
   // All that there ever were: pushed, never taken out.
   typename P::template Atomic<LaneT*> lanes_{nullptr};
-  typename P::template Atomic<std::uint32_t> lane_count_{0u};
 };
 
 template <KmallocPlatform P>
@@ -278,21 +273,11 @@ Lane<P>* Heap<P>::take_lane() {
        lane = lane->next_) {
     if (lane->adopt()) return lane;
   }
-  const std::uint32_t index =
-      lane_count_.fetch_add(1, std::memory_order_relaxed);
-  if (index >= kMaxLanes) {
-    (void)lane_count_.fetch_sub(1, std::memory_order_relaxed);
-    return nullptr;
-  }
   void* memory = ground_.map(kLaneBytes, kPageBytes);
-  if (memory == nullptr) {
-    // The index is lost; there are many, and whoever has no memory for a lane
-    // will not use them up.
-    return nullptr;
-  }
+  if (memory == nullptr) return nullptr;
   auto* entries =
       reinterpret_cast<void**>(static_cast<std::byte*>(memory) + sizeof(LaneT));
-  auto* lane = new (memory) LaneT(arena_, depot_, index, entries, ground_);
+  auto* lane = new (memory) LaneT(arena_, depot_, entries, ground_);
   LaneT* head = lanes_.load(std::memory_order_relaxed);
   do {
     lane->next_ = head;

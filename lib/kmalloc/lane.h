@@ -2,19 +2,18 @@
 // What one CPU, or one host thread, allocates from and frees to.
 //
 // A lane owns slabs, and keeps of each class a stack of free objects at hand:
-// to allocate is to pop, to free is to push, neither touches the object. Empty
-// stacks are filled from the slabs' bits and full ones emptied into them, half
-// a stack at a time. Objects of other lanes' slabs gather in an outbox and go
-// home in batches, one atomic operation for all those of a word of bits.
+// to allocate is to pop, to free is to push, neither touches the object. It
+// does not matter whose slab an object is from. Empty stacks are filled from
+// the lane's own slabs, and full ones emptied, half a stack at a time: objects
+// of own slabs into their bits, those of other lanes home to them, one atomic
+// operation for all of a word of bits.
 //
-// Contexts: the lane's owner, one at a time; free_from_afar() of its slabs: any
-//   lane.
+// Contexts: the lane's owner, one at a time; what other lanes send home: any.
 // Ownership: a lane lives as long as its heap. When its owner ends it is left
 //   (abandon()): its slabs stay in it until another owner adopts it, and who
-//   frees to it meanwhile looks after it.
+//   sends something home meanwhile looks after it.
 // Invariants:
-//   L1. a stack holds objects of this lane's slabs alone, and to the slabs they
-//       are out;
+//   L1. what is in a stack is out, to its slab;
 //   L2. a slab with free bits is on its class's list;
 //   L3. a slab that was told of is on `told_` until the owner harvests it.
 // Ordering: KL: to put a slab on the list releases its link, to take the list
@@ -55,7 +54,7 @@ enum class LaneState : std::uint32_t {
 struct LaneCounts {
   std::uint64_t fills = 0;     // batches from slabs
   std::uint64_t drains = 0;    // batches to slabs
-  std::uint64_t posts = 0;     // outboxes sent
+  std::uint64_t posts = 0;     // batches to other lanes' slabs
   std::uint64_t harvests = 0;  // slabs looked at for frees from afar
   std::uint64_t made = 0;      // slabs
   std::uint64_t unmade = 0;
@@ -69,63 +68,44 @@ class alignas(64) Lane {
  public:
   using Fields = SlabFields<P>;
   using SlabT = Slab<P>;
-  static constexpr std::size_t kOutboxEntries = 256;
-  // Beside the classes' stacks, the one of objects that others own.
-  static constexpr std::uint32_t kOutbox = kClasses;
-  // A lane's memory: the lane, then what its stacks hold.
-  static constexpr std::size_t kEntries = kStackEntries + kOutboxEntries + 1;
-  // Objects from this size on go home one by one.
-  static constexpr std::size_t kTooLargeToWait = 1024;
-
   // A lane that nobody has, from which everything has to be got elsewhere:
   // what a thread begins with.
   constexpr Lane() = default;
-  // `entries` are kEntries, for as long as the lane lives; what they hold
+  // `entries` are kStackEntries, for as long as the lane lives; what they hold
   // does not matter, and they are touched as they are needed.
-  Lane(Arena<P>& arena, Depot<P>& depot, std::uint32_t index, void** entries,
-       P ground)
-      : tag_(index << kClassBits),
-        ground_(ground),
-        arena_(&arena),
-        depot_(&depot) {
+  Lane(Arena<P>& arena, Depot<P>& depot, void** entries, P ground)
+      : ground_(ground), arena_(&arena), depot_(&depot) {
     for (std::uint32_t cls = 0; cls < kClasses; ++cls) {
       ++entries;  // the null in front
       stacks_[cls] = Stack(entries, kClassInfo[cls].first_entries);
       more_[cls].base = entries;
       entries += kClassInfo[cls].most_entries;
     }
-    ++entries;
-    stacks_[kOutbox] = Stack(entries, kOutboxEntries);
-    more_[kOutbox].base = entries;
   }
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  // From the lane's beginning, where the stacks are, for code that the compiler
-  // does not see through.
-  static constexpr std::size_t kTagOffset = (kClasses + 1) * sizeof(Stack);
+  // The stacks are at its beginning, for code that the compiler does not see
+  // through.
   [[nodiscard]] bool is_laid_out_so() const {
-    const auto* here = reinterpret_cast<const std::byte*>(this);
-    return reinterpret_cast<const std::byte*>(stacks_) == here &&
-           reinterpret_cast<const std::byte*>(&tag_) == here + kTagOffset;
+    return reinterpret_cast<const std::byte*>(stacks_) ==
+           reinterpret_cast<const std::byte*>(this);
   }
-  static constexpr unsigned kClassBits = 8;
-  static_assert(kClasses <= 1U << kClassBits);
 
   // --- the fast ways ---------------------------------------------------------
   [[nodiscard]] ODO_ALWAYS_INLINE void* pop(std::uint32_t cls) {
     return stacks_[cls].pop();
   }
-  // False if the object is another lane's, or there is no room.
+  // False if there is no room, or it is no slab's.
   [[nodiscard]] ODO_ALWAYS_INLINE bool push(void* object) {
-    const std::uint32_t cls = class_here(object);
+    const std::uint32_t cls = ChunkFront<P>::info_of(object);
     if (cls >= kClasses) [[unlikely]]
       return false;
     return stacks_[cls].push(object);
   }
-  // The same where the class is known.
+  // The same where the class is known: false also if it is another.
   [[nodiscard]] ODO_ALWAYS_INLINE bool push(void* object, std::uint32_t cls) {
-    if (ChunkFront<P>::info_of(object) != (tag_ | cls)) [[unlikely]]
+    if (ChunkFront<P>::info_of(object) != cls) [[unlikely]]
       return false;
     return stacks_[cls].push(object);
   }
@@ -143,21 +123,12 @@ class alignas(64) Lane {
     stacks_[cls].set_count(base, have);
     return pop(cls);
   }
-  // Where push() said no: to the slabs first, or to another lane.
+  // Where push() said no, of a slab's object: there is no room.
   ODO_NOINLINE void push_slowly(void* object) {
-    const std::uint32_t cls = class_here(object);
-    if (cls < kClasses) {
-      drain(cls, half_of(cls));
-      more_[cls].drained = true;
-      (void)stacks_[cls].push(object);
-      return;
-    }
-    if (goes_alone(object)) {
-      send_home(&object, 1);
-    } else if (!stacks_[kOutbox].push(object)) {
-      send_outbox();
-      (void)stacks_[kOutbox].push(object);
-    }
+    const std::uint32_t cls = ChunkFront<P>::info_of(object);
+    drain(cls, half_of(cls));
+    more_[cls].drained = true;
+    (void)stacks_[cls].push(object);
   }
 
   // --- for who keeps the stacks in another way -------------------------------
@@ -173,7 +144,6 @@ class alignas(64) Lane {
     return more_[cls].base;
   }
   void note_drained(std::uint32_t cls) { more_[cls].drained = true; }
-  // Of a class's stack; also for the outbox.
   [[nodiscard]] std::uint32_t half_of(std::uint32_t cls) const {
     return stacks_[cls].capacity(more_[cls].base) / 2;
   }
@@ -194,12 +164,18 @@ class alignas(64) Lane {
     if (have != 0) ++counts_.fills;
     return have;
   }
-  // Objects of this lane's slabs go back to them.
+  // Up to kMostHome objects of one class go back to their slabs.
   void take_home(void* const* objects, std::uint32_t count) {
     if (count == 0) return;
     ++counts_.drains;
+    void* others[kMostHome];
+    std::uint32_t other_count = 0;
     for (std::uint32_t done = 0; done < count;) {
       const SlabT slab = SlabT::of(objects[done]);
+      if (slab.fields().owner != this) {
+        others[other_count++] = objects[done++];
+        continue;
+      }
       const bool was_spent = slab.is_spent();
       const void* wrong = nullptr;
       done += static_cast<std::uint32_t>(
@@ -208,32 +184,9 @@ class alignas(64) Lane {
         fault_of(slab, wrong);
       settle(slab, was_spent);
     }
+    if (other_count != 0) send_home(others, other_count);
   }
-  // Too large to wait for others.
-  [[nodiscard]] static bool goes_alone(const void* object) {
-    return SlabT::of(object).info().bytes >= kTooLargeToWait;
-  }
-  // Up to kOutboxEntries objects of other lanes go to them: those of one slab
-  // together, whatever the order they were freed in, by a chain for each of
-  // some buckets of slabs.
-  void send_home(void* const* objects, std::uint32_t count) {
-    if (count == 0) return;
-    ++counts_.posts;
-    constexpr std::size_t kBuckets = 64;
-    std::uint16_t first[kBuckets];
-    std::uint16_t next[kOutboxEntries];
-    std::fill(first, first + kBuckets, kEnd);
-    for (std::uint16_t i = 0; i < count; ++i) {
-      const auto unit =
-          reinterpret_cast<std::uintptr_t>(objects[i]) / kUnitBytes;
-      std::uint16_t& head = first[(unit ^ unit / kUnits) % kBuckets];
-      next[i] = head;
-      head = i;
-    }
-    for (std::uint16_t chain : first) {
-      while (chain != kEnd) chain = send_chain(objects, chain, next);
-    }
-  }
+  static constexpr std::uint32_t kMostHome = 512;
   [[nodiscard]] bool any_told() const {
     return told_.load(std::memory_order_relaxed) != nullptr;
   }
@@ -252,7 +205,6 @@ class alignas(64) Lane {
   // --- all of it -------------------------------------------------------------
   // Everything at hand goes home, and slabs that are empty to the arena.
   void flush() {
-    send_outbox();
     harvest();
     for (std::uint32_t cls = 0; cls < kClasses; ++cls) {
       More& more = more_[cls];
@@ -264,7 +216,6 @@ class alignas(64) Lane {
   }
   // The owner ends. What is at hand stays so for the next one.
   void abandon() {
-    send_outbox();
     harvest();
     state_.store(std::uint32_t(LaneState::kLeft), std::memory_order_seq_cst);
     mind();  // KO
@@ -281,17 +232,12 @@ class alignas(64) Lane {
 
   [[nodiscard]] const LaneCounts& counts() const { return counts_; }
   // True of the one that a thread begins with.
-  [[nodiscard]] bool is_nobodys() const { return tag_ == kNobodysTag; }
-  // kClasses or more if another lane owns it.
-  [[nodiscard]] std::uint32_t class_here(const void* object) const {
-    return ChunkFront<P>::info_of(object) - tag_;
-  }
+  [[nodiscard]] bool is_nobodys() const { return arena_ == nullptr; }
 
  private:
   friend class Heap<P>;
   static constexpr std::uint32_t kFirstBatch = 4;
-  static constexpr std::uint32_t kNobodysTag = 0xffff'0000;
-  static constexpr std::uint16_t kEnd = kOutboxEntries;  // of a chain
+  static constexpr std::uint16_t kEnd = 0xffff;  // of a chain
 
   // What the slow ways know of a stack.
   struct More {
@@ -316,7 +262,7 @@ class alignas(64) Lane {
     if (run.chunk == nullptr) return false;
     ++counts_.made;
     partial_[cls].push_back(
-        SlabT::make(*run.chunk, run.first, cls, *this, tag_).fields());
+        SlabT::make(*run.chunk, run.first, cls, *this).fields());
     return true;
   }
   // A stack that is filled and drained in turns is too small for what it is
@@ -373,10 +319,24 @@ class alignas(64) Lane {
   }
 
   // --- to others -------------------------------------------------------------
-  void send_outbox() {
-    void** base = more_[kOutbox].base;
-    send_home(base, stacks_[kOutbox].count(base));
-    stacks_[kOutbox].set_count(base, 0);
+  // Those of one slab together, whatever the order they were freed in: by a
+  // chain for each of some buckets of slabs.
+  void send_home(void* const* objects, std::uint32_t count) {
+    ++counts_.posts;
+    constexpr std::size_t kBuckets = 64;
+    std::uint16_t first[kBuckets];
+    std::uint16_t next[kMostHome];
+    std::fill(first, first + kBuckets, kEnd);
+    for (std::uint16_t i = 0; i < count; ++i) {
+      const auto unit =
+          reinterpret_cast<std::uintptr_t>(objects[i]) / kUnitBytes;
+      std::uint16_t& head = first[(unit ^ unit / kUnits) % kBuckets];
+      next[i] = head;
+      head = i;
+    }
+    for (std::uint16_t chain : first) {
+      while (chain != kEnd) chain = send_chain(objects, chain, next);
+    }
   }
   // Those of the chain's first one's slab go home; the chain of the others.
   std::uint16_t send_chain(void* const* objects, std::uint16_t at,
@@ -447,13 +407,12 @@ class alignas(64) Lane {
   }
 
   // Beside each other what the fast ways use.
-  Stack stacks_[kClasses + 1];
-  std::uint32_t tag_ = kNobodysTag;
+  Stack stacks_[kClasses];
   [[no_unique_address]] P ground_;
   Arena<P>* arena_ = nullptr;
   Depot<P>* depot_ = nullptr;
   LaneCounts counts_;
-  More more_[kClasses + 1];
+  More more_[kClasses];
   Slabs partial_[kClasses];
   // Of the heap's list.
   Lane* next_ = nullptr;

@@ -20,7 +20,6 @@ enum class Misuse : std::uint8_t {
   kNotOurs,     // an address that was never given out
   kInterior,    // not the beginning of an object
   kWrongSize,   // a sized free with another size
-  kLanesOut,    // more lanes at once than there may be
   kOverrun      // written behind the end of an object
 };
 
@@ -34,8 +33,6 @@ enum class Misuse : std::uint8_t {
       return "freed, but not the beginning of an object";
     case Misuse::kWrongSize:
       return "freed with another size than its own";
-    case Misuse::kLanesOut:
-      return "too many lanes";
     case Misuse::kOverrun:
       return "written to behind its end, or after it was freed";
   }

@@ -58,7 +58,7 @@ class Slab {
 
   // Fresh units become a slab of this class, all of it free.
   static Slab make(Chunk& chunk, unsigned unit, std::uint32_t cls,
-                   Lane<P>& owner, std::uint32_t tag) {
+                   Lane<P>& owner) {
     Fields& fields = chunk.slabs[unit];
     fields.cls = static_cast<std::uint8_t>(cls);
     fields.out = 0;
@@ -67,7 +67,7 @@ class Slab {
     const Slab slab(fields);
     for (unsigned u = unit; u < unit + slab.info_->units; ++u) {
       chunk.first_unit[u] = static_cast<std::uint8_t>(unit);
-      chunk.info[u].store(tag | cls, std::memory_order_relaxed);  // K1
+      chunk.info[u].store(cls, std::memory_order_relaxed);  // K1
     }
     std::uint64_t* bits = slab.free_bits();
     std::size_t left = slab.info_->objects;

@@ -84,9 +84,13 @@ class CpuHeap {
   }
   ODO_ALWAYS_INLINE static void free(void* object) {
     note_given(object);
-    if (Heap<HostGround>::begins_chunk(object) ||
-        !Sequence::push(lanes_.data(), object,
-                        ChunkFront<HostGround>::info_of(object))) [[unlikely]] {
+    if (Heap<HostGround>::begins_chunk(object)) [[unlikely]] {
+      free_slowly(object);
+      return;
+    }
+    const std::uint32_t cls = ChunkFront<HostGround>::info_of(object);
+    if (cls >= kClasses || !Sequence::push(lanes_.data(), object, cls))
+        [[unlikely]] {
       free_slowly(object);
     }
   }
@@ -117,35 +121,20 @@ class CpuHeap {
     const Here here = find_lane();
     if (here.lane == nullptr) return;  // no memory for a lane: it is lost
     LaneT& lane = *here.lane;
-    const bool ours = lane.class_here(object) < kClasses;
-    const bool alone = !ours && LaneT::goes_alone(object);
-    const std::uint32_t cls = ours ? lane.class_here(object) : LaneT::kOutbox;
-    if (!ours && !alone &&
-        Sequence::push_many(lanes_.data(), &lane, cls, &object, 1) != 0) {
-      return;
-    }
-    std::array<void*, kMostBatch> batch;
-    std::uint32_t count = 0;
+    const std::uint32_t cls = ChunkFront<HostGround>::info_of(object);
+    std::array<void*, kMostBatch + 1> batch;
     platform::SpinGuard guard(here.lock());
-    if (!alone) {
-      const std::uint32_t most =
-          ours ? lane.half_of(cls) : LaneT::kOutboxEntries;
-      count = Sequence::pop_many(lanes_.data(), &lane, cls, lane.base_of(cls),
-                                 batch.data(), most);
-    }
-    if (ours) {
-      lane.take_home(batch.data(), count);
-      lane.take_home(&object, 1);
-      lane.note_drained(cls);
-    } else {
-      lane.send_home(batch.data(), count);
-      lane.send_home(&object, 1);
-    }
+    const std::uint32_t count =
+        Sequence::pop_many(lanes_.data(), &lane, cls, lane.base_of(cls),
+                           batch.data(), lane.half_of(cls));
+    batch[count] = object;
+    lane.take_home(batch.data(), count + 1);
+    lane.note_drained(cls);
   }
 
  private:
   using Sequence = Rseq<HostGround>;
-  static constexpr std::size_t kMostBatch = 512;
+  static constexpr std::size_t kMostBatch = LaneT::kMostHome / 2;
 
   using Slot = detail::CpuSlot;
 

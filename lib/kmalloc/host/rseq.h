@@ -135,11 +135,10 @@ class Rseq {
         : "memory", "cc");
     return static_cast<std::uint32_t>(count);
   }
-  // An object whose unit's word is `info`, onto its class's stack, if the CPU's
-  // lane owns it.
+  // An object of a slab of that class; false if there is no room.
   [[nodiscard]] ODO_ALWAYS_INLINE static bool push(LaneT* const* lanes,
                                                    void* object,
-                                                   std::uint32_t info) {
+                                                   std::uint32_t cls) {
     bool done = false;
     std::uintptr_t lane = 0;
     std::uintptr_t top = 0;
@@ -148,23 +147,16 @@ class Rseq {
         "xorl %k[done], %k[done]\n\t"
         "movl %%fs:4(%[rseq]), %k[top]\n\t"
         "movq (%[lanes],%[top],8), %[lane]\n\t"
-        "movl %[info], %k[top]\n\t"
-        "subl %c[tag](%[lane]), %k[top]\n\t"
-        "cmpl %[classes], %k[top]\n\t"
-        "jae 2f\n\t"
-        "shll $4, %k[top]\n\t"
-        "addq %[top], %[lane]\n\t"
-        "movq (%[lane]), %[top]\n\t"
-        "cmpq 8(%[lane]), %[top]\n\t"
+        "movq (%[lane],%[at]), %[top]\n\t"
+        "cmpq 8(%[lane],%[at]), %[top]\n\t"
         "je 2f\n\t"
         "movl $1, %k[done]\n\t"
         "movq %[object], (%[top])\n\t"
         "addq $8, %[top]\n\t"
-        "movq %[top], (%[lane])\n\t" ODO_RSEQ_END_
+        "movq %[top], (%[lane],%[at])\n\t" ODO_RSEQ_END_
         : [done] "=&r"(done), [lane] "=&r"(lane), [top] "=&r"(top)
         : [rseq] "r"(__rseq_offset), [lanes] "r"(lanes), [object] "r"(object),
-          [info] "r"(info), [tag] "i"(LaneT::kTagOffset),
-          [classes] "i"(kClasses)
+          [at] "r"(offset_of(cls))
         : "memory", "cc");
     return done;
   }

@@ -9,7 +9,7 @@
 // fast way need not ask whether there is a lane.
 //
 // Contexts: any thread; no signal handlers.
-// Failure: as heap.h; a thread beyond Heap::kMaxLanes gets no memory.
+// Failure: as heap.h.
 // Complexity: as heap.h.
 #pragma once
 
