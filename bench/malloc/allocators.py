@@ -10,8 +10,8 @@ from pathlib import Path
 from tools.bench.model import OURS, BenchError
 
 _ROOT = Path(__file__).absolute().parents[2]
-OUR_LABEL = "//tools/malloc:libodomalloc.so"
-OUR_LIBRARY = _ROOT / "bazel-bin/tools/malloc/libodomalloc.so"
+OUR_LABEL = "//tools:libodomalloc.so"
+OUR_LIBRARY = _ROOT / "bazel-bin/tools/libodomalloc.so"
 
 # What Debian calls the peers: library and package.
 _PEERS = {
