@@ -74,11 +74,8 @@ class Heap {
                                                          std::size_t bytes,
                                                          std::size_t alignment,
                                                          Own own) {
-    if (bytes <= kMaxSmallBytes && alignment <= kMaxSmallBytes) [[likely]] {
-      const std::size_t rounded = aligned_bytes(bytes, alignment);
-      if (rounded <= kMaxSmallBytes) [[likely]]
-        return allocate(lane, rounded, own);
-    }
+    if (is_small(bytes, alignment)) [[likely]]
+      return allocate(lane, aligned_bytes(bytes, alignment), own);
     return allocate_large(bytes, alignment, false);
   }
   template <class Own>
@@ -160,6 +157,15 @@ class Heap {
     }
     return Arena<P>::large_bytes(object);
   }
+  // What an allocation takes, of at most kMaxBytes.
+  [[nodiscard]] static std::size_t real_bytes(std::size_t bytes,
+                                              std::size_t alignment) {
+    if (is_small(bytes, alignment)) {
+      return class_bytes(class_of(aligned_bytes(bytes, alignment)));
+    }
+    return align_up(bytes > kMaxSmallBytes ? bytes : kMaxSmallBytes + 1,
+                    kPageBytes);
+  }
   // Another size without another address; false if that can't be. A smaller one
   // that would leave less than half in use is refused, too.
   [[nodiscard]] bool resize(void* object, std::size_t bytes) {
@@ -203,6 +209,12 @@ class Heap {
   static constexpr std::size_t kLaneBytes =
       align_up(sizeof(LaneT) + kStackEntries * sizeof(void*), kPageBytes);
 
+  // Whether some class serves it.
+  [[nodiscard]] ODO_ALWAYS_INLINE static constexpr bool is_small(
+      std::size_t bytes, std::size_t alignment) {
+    return bytes <= kMaxSmallBytes && alignment <= kMaxSmallBytes &&
+           aligned_bytes(bytes, alignment) <= kMaxSmallBytes;
+  }
   [[nodiscard]] static std::uint32_t class_if_small(const void* object) {
     if (begins_chunk(object)) return kClasses;
     const std::uint32_t info = ChunkFront<P>::info_of(object);
