@@ -54,15 +54,17 @@ struct ChunkFront {
 template <KmallocPlatform P>
 struct SlabFields {
   ListHook hook;  // in its class's list, if some of its objects are free
-  std::uint16_t out = 0;         // objects that are not free
+  // Objects that are not known to be free.
+  PlainOn<P, std::uint32_t> out{};
   std::uint16_t first_word = 0;  // no word of bits before this one has any
   std::uint8_t cls = 0;
   std::uint8_t unit = 0;
   // Whoever frees from afar: the lane whose list the slab is to be put on...
-  Lane<P>* owner = nullptr;
-  // ... by the first to find this false, which links it.
-  typename P::template Atomic<bool> told{false};
-  SlabFields* next_told = nullptr;
+  PlainOn<P, Lane<P>*> owner{};
+  // ... by who finds none here: the objects that were freed from afar since the
+  // owner looked last.
+  typename P::template Atomic<std::uint32_t> coming{0u};
+  PlainOn<P, SlabFields*> next_told{};
 };
 
 template <KmallocPlatform P>

@@ -21,7 +21,7 @@ namespace odo::kmalloc {
 template <KmallocPlatform P>
 class Depot {
  public:
-  static constexpr std::size_t kSlots = 16;
+  static constexpr std::size_t kSlots = kDepotSlots<P>;
   using Fields = SlabFields<P>;
 
   // One unit, which nobody uses. False: full.

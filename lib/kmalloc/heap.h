@@ -264,7 +264,8 @@ class Heap {
 
 template <KmallocPlatform P>
 Heap<P>::~Heap() {
-  LaneT* lane = lanes_.load(std::memory_order_acquire);
+  // Relaxed: whoever destroys it knows of all that was done with it.
+  LaneT* lane = lanes_.load(std::memory_order_relaxed);
   for (LaneT* one = lane; one != nullptr; one = one->next_) one->flush();
   while (SlabFields<P>* unit = depot_.take()) {
     auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));

@@ -191,13 +191,14 @@ class alignas(64) Lane {
     return told_.load(std::memory_order_relaxed) != nullptr;
   }
   void harvest() {
-    Fields* at = told_.exchange(nullptr, std::memory_order_seq_cst);  // KL
+    Fields* at = told_.exchange(nullptr, std::memory_order_acquire);  // KL
     while (at != nullptr) {
       Fields* next_one = at->next_told;
       const SlabT slab(*at);
       const bool was_spent = slab.is_spent();
       ++counts_.harvests;
-      if (slab.harvest() != 0) settle(slab, was_spent);
+      slab.harvest();
+      settle(slab, was_spent);
       at = next_one;
     }
   }
@@ -283,7 +284,7 @@ class alignas(64) Lane {
   // After some of its objects came back.
   void settle(const SlabT& slab, bool was_spent) {
     Fields& fields = slab.fields();
-    if (was_spent) partial_[fields.cls].push_front(fields);
+    if (was_spent && !slab.is_spent()) partial_[fields.cls].push_front(fields);
     if (fields.out != 0) return;
     // One empty slab of a class stays: the next request comes soon.
     Slabs& list = partial_[fields.cls];
@@ -344,6 +345,7 @@ class alignas(64) Lane {
     const SlabT slab = SlabT::of(objects[at]);
     std::uint64_t bits[kBitWordsInFront];
     std::uint64_t words = 0;  // those of `bits` that mean something
+    std::uint32_t count = 0;
     std::uint16_t others = kEnd;
     while (at != kEnd) {
       const std::uint16_t after = next[at];
@@ -361,13 +363,14 @@ class alignas(64) Lane {
         if ((bits[index / 64] & bit) != 0) [[unlikely]]
           fault_of(slab, objects[at]);
         bits[index / 64] |= bit;
+        ++count;
       }
       at = after;
     }
     for (; words != 0; words &= words - 1) {
       send(slab, static_cast<std::size_t>(std::countr_zero(words)), bits);
     }
-    tell_owner(slab);
+    tell_owner(slab, count);
     return others;
   }
   void send(const SlabT& slab, std::size_t word, const std::uint64_t* bits) {
@@ -376,8 +379,8 @@ class alignas(64) Lane {
       fault_of(slab, slab.object_at(word, twice));
     }
   }
-  void tell_owner(const SlabT& slab) {
-    if (slab.is_first_to_tell()) slab.fields().owner->tell(slab.fields());
+  void tell_owner(const SlabT& slab, std::uint32_t count) {
+    if (slab.is_first_to_tell(count)) slab.fields().owner->tell(slab.fields());
   }
   // By anybody: there is something to harvest. KL, KO.
   void tell(Fields& fields) {
@@ -415,7 +418,7 @@ class alignas(64) Lane {
   More more_[kClasses];
   Slabs partial_[kClasses];
   // Of the heap's list.
-  Lane* next_ = nullptr;
+  PlainOn<P, Lane*> next_{};
   // Other lanes write to these.
   alignas(64) typename P::template Atomic<Fields*> told_{nullptr};
   typename P::template Atomic<std::uint32_t> state_{

@@ -59,7 +59,35 @@ concept PageSource = requires(P& ground, void* memory, std::size_t bytes) {
   { ground.release(memory, bytes) } -> std::same_as<bool>;
 };
 
-// fence(order) as in lib/lwkt: of that order, for the calling CPU.
+// A ground that checks memory orders may offer Plain<T>, which converts to T
+// and is assigned from it, for fields that more than one lane touches; others
+// need not, and have the T itself.
+namespace detail {
+
+template <class P, class T>
+struct PlainOn {
+  using Type = T;
+};
+template <class P, class T>
+requires requires { typename P::template Plain<T>; }
+struct PlainOn<P, T> {
+  using Type = typename P::template Plain<T>;
+};
+template <class P>
+inline constexpr std::size_t kDepotSlots = 16;
+template <class P>
+requires requires { P::kDepotSlots; }
+inline constexpr std::size_t kDepotSlots<P> = P::kDepotSlots;
+
+}  // namespace detail
+
+template <class P, class T>
+using PlainOn = typename detail::PlainOn<P, T>::Type;
+
+// Fewer only where all executions are tried.
+template <class P>
+inline constexpr std::size_t kDepotSlots = detail::kDepotSlots<P>;
+
 template <class P>
 concept KmallocPlatform = platform::SpinLockPlatform<P> && PageSource<P> &&
                           std::default_initializable<P> && std::copyable<P> &&

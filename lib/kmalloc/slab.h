@@ -9,13 +9,17 @@
 // Invariants:
 //   S1. an object is given out, or its free bit is set, or its remote bit is;
 //   S2. a slab is on its class's list if any of its free bits is set; `out`
-//       counts the other objects, those with remote bits among them;
-//   S3. a slab with a remote bit is on its owner's list of told ones, or on its
-//       way there, or the owner has yet to look at its bits.
+//       counts the other objects, those with remote bits among them, and those
+//       whose bits were taken but that have yet to be counted in `coming`: as
+//       long as one who frees from afar is not done, the slab stays what it is;
+//   S3. a slab with a remote bit is on its owner's list of told ones, or
+//       somebody is about to count that bit, or to put the slab there.
 // Ordering: KF: the bit's fetch_or releases what was done to the object, the
 //   owner's exchange acquires it.
-//   KT: `told` is changed by read-modify-writes alone, acq_rel: who finds it
-//   true did so before the owner's clearing, which then sees the bits.
+//   KT: `coming` is changed by read-modify-writes alone, acq_rel: the owner's
+//   clearing sees the bits of all whom it counts. Who finds none there puts the
+//   slab on the list, which comes after the owner's taking it off; the others
+//   are done with it.
 // Failure: an object freed twice, or an address inside one, is a fault.
 // Complexity: take and harvest: one step for each word and each object.
 // Origin: own; a bit for each object as in jemalloc's slabs, from afar too.
@@ -107,7 +111,7 @@ class Slab {
       if (here != 0) break;
     }
     fields_->first_word = static_cast<std::uint16_t>(word);
-    fields_->out = static_cast<std::uint16_t>(fields_->out + taken);
+    fields_->out = static_cast<std::uint32_t>(fields_->out + taken);
     return taken;
   }
   [[nodiscard]] bool is_spent() const { return fields_->first_word == words(); }
@@ -137,7 +141,7 @@ class Slab {
       if (index / 64 < lowest) lowest = index / 64;
     }
     fields_->first_word = static_cast<std::uint16_t>(lowest);
-    fields_->out = static_cast<std::uint16_t>(fields_->out - done);
+    fields_->out = static_cast<std::uint32_t>(fields_->out - done);
     return done;
   }
 
@@ -146,16 +150,17 @@ class Slab {
                                              std::uint64_t bits) const {
     return remote_bits()[word].fetch_or(bits, std::memory_order_release) & bits;
   }
-  // Then: true if the caller has to tell the owner. KT.
-  [[nodiscard]] bool is_first_to_tell() const {
-    return !fields_->told.exchange(true, std::memory_order_acq_rel);
+  // Then, of how many objects those were: true if the caller has to tell the
+  // owner. If not, the slab may be gone already. KT.
+  [[nodiscard]] bool is_first_to_tell(std::uint32_t count) const {
+    return fields_->coming.fetch_add(count, std::memory_order_acq_rel) == 0;
   }
-  // By the owner, who was told: what was freed from afar is free; how many.
-  std::size_t harvest() const {
-    fields_->told.exchange(false, std::memory_order_acq_rel);  // KT
+  // By the owner, who was told: what was freed from afar is free.
+  void harvest() const {
+    const std::uint32_t count =
+        fields_->coming.exchange(0, std::memory_order_acq_rel);  // KT
     std::uint64_t* bits = free_bits();
     RemoteBits* remote = remote_bits();
-    std::size_t count = 0;
     for (std::size_t i = 0; i < words(); ++i) {
       // A look first: most words have nothing.
       if (remote[i].load(std::memory_order_relaxed) == 0) continue;
@@ -163,10 +168,9 @@ class Slab {
           remote[i].exchange(0, std::memory_order_acquire);  // KF
       bits[i] |= freed;
       lower_first_word(i);
-      count += static_cast<std::size_t>(std::popcount(freed));
     }
-    fields_->out = static_cast<std::uint16_t>(fields_->out - count);
-    return count;
+    // Not the bits' number: some may not be counted yet, or were taken before.
+    fields_->out = fields_->out - count;
   }
 
   // Whether it lies in here.

@@ -27,6 +27,11 @@ class SimAtomic {
   SimAtomic() : SimAtomic(T{}) {}
   explicit SimAtomic(T value)
       : location_(Engine::current().add_location(to_bits(value))) {}
+  // At a location that the engine knows already.
+  struct At {
+    LocationId location;
+  };
+  explicit SimAtomic(At at) : location_(at.location) {}
   SimAtomic(const SimAtomic&) = delete;
   SimAtomic& operator=(const SimAtomic&) = delete;
 

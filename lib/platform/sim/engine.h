@@ -114,6 +114,11 @@ class Engine {
   LocationId add_location(std::uint64_t value) {
     return memory_.add_location(self_, value);
   }
+  // The same for one that was there before all threads, though the engine only
+  // hears of it when it is used: its first value brings no knowledge with it.
+  LocationId add_initial_location(std::uint64_t value) {
+    return memory_.add_location(driver_, value);
+  }
   std::uint64_t load(LocationId location, std::memory_order order,
                      const std::source_location& where) {
     order = mutated(order, SiteKind::kLoad, where);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The allocator in the simulator: every interleaving of small programs, many of
+// larger ones, and a million objects on a machine of 64 CPUs.
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "lib/kmalloc/sim/programs.h"
+
+namespace odo::kmalloc {
+namespace {
+
+class KmallocSimTest : public ::testing::TestWithParam<KmallocSimProgram> {};
+
+TEST_P(KmallocSimTest, Holds) {
+  const KmallocSimProgram& program = GetParam();
+  const sim::Report report = sim::explore(program.options, program.run);
+  EXPECT_TRUE(report.ok()) << report.text();
+  if (program.options.mode == sim::Mode::kExhaustive) {
+    EXPECT_TRUE(report.complete) << report.text();
+  }
+  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, KmallocSimTest,
+                         ::testing::ValuesIn(kmalloc_sim_programs()),
+                         [](const auto& info) {
+                           std::string name;
+                           for (const char c : info.param.name) {
+                             if (std::isalnum(static_cast<unsigned char>(c))) {
+                               name += c;
+                             } else if (c == ' ') {
+                               name += '_';
+                             }
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace odo::kmalloc
