@@ -30,6 +30,7 @@
 #include "lib/base/check.h"
 #include "lib/base/list.h"
 #include "lib/kmalloc/chunk.h"
+#include "lib/kmalloc/chunk_map.h"
 #include "lib/kmalloc/run_mask.h"
 
 namespace odo::kmalloc {
@@ -85,6 +86,7 @@ class Arena {
   ~Arena() {
     while (Chunk* chunk = slabs_.pop_front()) destroy(*chunk);
     while (RunChunk<P>* chunk = runs_.pop_front()) destroy(*chunk);
+    map_.end(ground_);
   }
 
   // --- slabs -----------------------------------------------------------------
@@ -105,7 +107,7 @@ class Arena {
         return {&chunk, first};
       }
       lock_.unlock();
-      void* memory = ground_.map(kChunkBytes, kChunkBytes);
+      void* memory = map_chunk(kChunkBytes, kChunkBytes);
       lock_.lock();
       if (memory == nullptr) return {};
       auto* chunk = new (memory) Chunk;
@@ -164,7 +166,7 @@ class Arena {
         return at;
       }
       lock_.unlock();
-      void* memory = ground_.map(kChunkBytes, kChunkBytes);
+      void* memory = map_chunk(kChunkBytes, kChunkBytes);
       if (memory == nullptr) return nullptr;
       auto* chunk = new (memory) RunChunk<P>;
       chunk->free.set(1, kPages - 1);
@@ -240,6 +242,12 @@ class Arena {
     }
     lock_.unlock();
     return fits;
+  }
+
+  // --- for hardened heaps ----------------------------------------------------
+  // Whether a chunk's header is where an address leads.
+  [[nodiscard]] bool has_chunk_of(const void* address) const {
+    return map_.has(address);
   }
 
   // --- pressure --------------------------------------------------------------
@@ -330,7 +338,7 @@ class Arena {
     if (front > most / 2 || bytes > most - front) return nullptr;
     const std::size_t total = front + align_up(bytes, kPageBytes);
     const std::size_t align = front > kChunkBytes ? front : kChunkBytes;
-    void* memory = ground_.map(total, align);
+    void* memory = map_chunk(total, align, front - 1);
     if (memory == nullptr) return nullptr;
     std::byte* object = static_cast<std::byte*>(memory) + front;
     // The front of the chunk that the byte before the object is in.
@@ -351,13 +359,23 @@ class Arena {
     counts_.in_use -= bytes;
     forget(bytes);
     lock_.unlock();
+    map_.remove(&huge);
     huge.~HugeChunk<P>();
     ground_.unmap(mapping, bytes);
   }
   template <class C>
   void destroy(C& chunk) {
+    map_.remove(&chunk);
     chunk.~C();
     ground_.unmap(&chunk, kChunkBytes);
+  }
+  // `at` bytes from its beginning lies the chunk that addresses will lead to.
+  [[nodiscard]] void* map_chunk(std::size_t bytes, std::size_t alignment,
+                                std::size_t at = 0) {
+    if (!map_.prepare(ground_)) return nullptr;
+    void* memory = ground_.map(bytes, alignment);
+    if (memory != nullptr) map_.add(static_cast<std::byte*>(memory) + at);
+    return memory;
   }
 
   void trim() {
@@ -428,6 +446,7 @@ class Arena {
   List<Chunk, &Chunk::hook> slabs_;
   List<RunChunk<P>, &RunChunk<P>::hook> runs_;
   ArenaCounts counts_;
+  [[no_unique_address]] ChunkMap<P> map_;
 };
 
 }  // namespace odo::kmalloc

@@ -149,6 +149,11 @@ class Heap {
   }
 
   // --- about an allocation ---------------------------------------------------
+  // Of an object of a slab, its class's size; else 0.
+  [[nodiscard]] static std::size_t small_bytes(const void* object) {
+    const std::uint32_t cls = class_if_small(object);
+    return cls < kClasses ? class_bytes(cls) : 0;
+  }
   // What may be used of it.
   [[nodiscard]] std::size_t usable_bytes(const void* object) const {
     if (object == nullptr) return 0;
@@ -156,6 +161,29 @@ class Heap {
       return class_bytes(cls);
     }
     return Arena<P>::large_bytes(object);
+  }
+  // Of a hardened ground's heap, for any address at all: whether something that
+  // was allocated, or may be, begins there; and whether it lies in the heap's
+  // memory.
+  [[nodiscard]] bool is_object(const void* address) const
+  requires kIsHardened<P>
+  {
+    if (address == nullptr) return false;
+    if (begins_chunk(address)) {
+      return arena_.has_chunk_of(static_cast<const std::byte*>(address) - 1) &&
+             Arena<P>::large_bytes(address) != 0;
+    }
+    if (!arena_.has_chunk_of(address)) return false;
+    if (class_if_small(address) == kClasses) {
+      return Arena<P>::large_bytes(address) != 0;
+    }
+    std::size_t index = 0;
+    return Slab<P>::of(address).index_of(address, index);
+  }
+  [[nodiscard]] bool is_inside(const void* address) const
+  requires kIsHardened<P>
+  {
+    return arena_.has_chunk_of(address);
   }
   // What an allocation takes, of at most kMaxBytes.
   [[nodiscard]] static std::size_t real_bytes(std::size_t bytes,

@@ -32,6 +32,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "lib/base/annotations.h"
 #include "lib/base/check.h"
@@ -81,6 +82,7 @@ class alignas(64) Lane {
       more_[cls].base = entries;
       entries += kClassInfo[cls].most_entries;
     }
+    random_ |= reinterpret_cast<std::uintptr_t>(this);
   }
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
@@ -120,6 +122,7 @@ class alignas(64) Lane {
     const std::uint32_t have = fetch(cls, base + want, want);
     if (have == 0) return nullptr;
     if (have != want) std::copy(base + (want - have), base + want, base);
+    if constexpr (kIsHardened<P>) shuffle(base, have);
     stacks_[cls].set_count(base, have);
     return pop(cls);
   }
@@ -265,6 +268,16 @@ class alignas(64) Lane {
     partial_[cls].push_back(
         SlabT::make(*run.chunk, run.first, cls, *this).fields());
     return true;
+  }
+  // Fisher and Yates', by xorshift: who frees and allocates does not know what
+  // comes next to what. Nobody's secrets depend on it.
+  void shuffle(void** objects, std::uint32_t count) {
+    for (std::uint32_t i = count; i > 1; --i) {
+      random_ ^= random_ << 13;
+      random_ ^= random_ >> 7;
+      random_ ^= random_ << 17;
+      std::swap(objects[i - 1], objects[random_ % i]);
+    }
   }
   // A stack that is filled and drained in turns is too small for what it is
   // used for.
@@ -417,6 +430,7 @@ class alignas(64) Lane {
   LaneCounts counts_;
   More more_[kClasses];
   Slabs partial_[kClasses];
+  std::uint64_t random_ = 1;  // not 0
   // Of the heap's list.
   PlainOn<P, Lane*> next_{};
   // Other lanes write to these.

@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 
 #include "lib/platform/concepts.h"
 #include "lib/platform/spinlock.h"
@@ -20,7 +21,8 @@ enum class Misuse : std::uint8_t {
   kNotOurs,     // an address that was never given out
   kInterior,    // not the beginning of an object
   kWrongSize,   // a sized free with another size
-  kOverrun      // written behind the end of an object
+  kOverrun,     // written behind the end of an object
+  kWrittenFree  // written after it was freed
 };
 
 [[nodiscard]] constexpr const char* misuse_text(Misuse what) {
@@ -34,7 +36,9 @@ enum class Misuse : std::uint8_t {
     case Misuse::kWrongSize:
       return "freed with another size than its own";
     case Misuse::kOverrun:
-      return "written to behind its end, or after it was freed";
+      return "written to behind its end";
+    case Misuse::kWrittenFree:
+      return "written to after it was freed";
   }
   return "memory was misused";
 }
@@ -44,6 +48,11 @@ struct MemoryFault {
   const void* address;
   // Of the object, if it has one; else 0.
   std::size_t bytes;
+  // What a hardened heap knows more: the malloc type, if it has one, where the
+  // misuse was found, and where the object was allocated, or freed first.
+  const char* type = nullptr;
+  std::source_location here = {};
+  std::source_location there = {};
 };
 
 // map(bytes, alignment): zeroed memory, both multiples of kPageBytes, the

@@ -21,13 +21,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ODO_KMALLOC_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
-#endif
-
 #include "lib/kmalloc/host/rseq.h"
 #include "lib/kmalloc/host/thread_heap.h"
 
@@ -73,7 +66,7 @@ class CpuHeap {
   // Null: allocate_slowly() may have one.
   [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::uint32_t cls) {
     void* object = Sequence::pop(lanes_.data(), cls);
-    note_got(object);
+    note_allocated(object, class_bytes(cls));
     return object;
   }
   // Large ones have nothing to do with lanes.
@@ -83,7 +76,7 @@ class CpuHeap {
     return heap().allocate_large(bytes, alignment, zeroed);
   }
   ODO_ALWAYS_INLINE static void free(void* object) {
-    note_given(object);
+    note_freed(object, ThreadHeap::noted_bytes(object));
     if (Heap<HostGround>::begins_chunk(object)) [[unlikely]] {
       free_slowly(object);
       return;
@@ -113,7 +106,7 @@ class CpuHeap {
     const std::uint32_t pushed =
         Sequence::push_many(lanes_.data(), &lane, cls, first, others);
     lane.take_home(first + pushed, others - pushed);
-    note_got(batch[want - 1]);
+    note_allocated(batch[want - 1], class_bytes(cls));
     return batch[want - 1];
   }
   ODO_NOINLINE static void free_slowly(void* object) {
@@ -137,15 +130,6 @@ class CpuHeap {
   static constexpr std::size_t kMostBatch = LaneT::kMostHome / 2;
 
   using Slot = detail::CpuSlot;
-
-  // Two threads on one CPU are in order, which no atomic tells the sanitizer.
-#if defined(ODO_KMALLOC_TSAN)
-  static void note_given(void* object) { __tsan_release(object); }
-  static void note_got(void* object) { __tsan_acquire(object); }
-#else
-  ODO_ALWAYS_INLINE static void note_given(void* /*object*/) {}
-  ODO_ALWAYS_INLINE static void note_got(void* /*object*/) {}
-#endif
 
   struct Here {
     LaneT* lane;

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "lib/kmalloc/host/sanitizers.h"
 #include "lib/kmalloc/platform.h"
 #include "lib/platform/host/host_platform.h"
 
@@ -35,7 +36,10 @@ class HostGround : public platform::HostPlatform {
     munmap(wide + before + bytes, all - before - bytes);
     return wide + before;
   }
-  void unmap(void* memory, std::size_t bytes) const { munmap(memory, bytes); }
+  void unmap(void* memory, std::size_t bytes) const {
+    note_mapped(memory, bytes);
+    munmap(memory, bytes);
+  }
   [[nodiscard]] bool release(void* memory, std::size_t bytes) const {
     return madvise(memory, bytes, MADV_DONTNEED) == 0;
   }
@@ -53,8 +57,19 @@ class HostGround : public platform::HostPlatform {
 
   // One line, without asking for memory.
   void kmalloc_fault(const MemoryFault& fault) const {
-    std::fprintf(stderr, "memory at %p, of %zu bytes: %s\n", fault.address,
-                 fault.bytes, misuse_text(fault.what));
+    std::fprintf(stderr, "memory at %p, of %zu bytes", fault.address,
+                 fault.bytes);
+    if (fault.type != nullptr) std::fprintf(stderr, " for \"%s\"", fault.type);
+    std::fprintf(stderr, ": %s", misuse_text(fault.what));
+    if (fault.here.line() != 0) {
+      std::fprintf(stderr, ", at %s:%u", fault.here.file_name(),
+                   fault.here.line());
+    }
+    if (fault.there.line() != 0) {
+      std::fprintf(stderr, ", since %s:%u", fault.there.file_name(),
+                   fault.there.line());
+    }
+    std::fputc('\n', stderr);
     std::abort();
   }
 

@@ -122,5 +122,15 @@ TYPED_TEST(HostHeapTest, LanesAreHandedOn) {
   EXPECT_LE(TypeParam::heap().counts().mapped, before + kChunkBytes);
 }
 
+#if defined(ODO_KMALLOC_ASAN)
+TYPED_TEST(HostHeapTest, AddressSanitizerKnowsWhatIsFree) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto* object = static_cast<volatile char*>(TypeParam::allocate(100));
+  TypeParam::free(const_cast<char*>(object));
+  EXPECT_DEATH(object[3] = 1, "use-after-poison");
+  EXPECT_DEATH(TypeParam::free(const_cast<char*>(object)), "use-after-poison");
+}
+#endif
+
 }  // namespace
 }  // namespace odo::kmalloc

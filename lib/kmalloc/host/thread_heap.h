@@ -42,41 +42,65 @@ class ThreadHeap {
   using LaneT = Lane<HostGround>;
 
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate(std::size_t bytes) {
-    return heap().allocate(*lane_, bytes, &own_lane);
+    return noted(heap().allocate(*lane_, bytes, &own_lane), bytes);
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_class(
       std::uint32_t cls) {
-    return heap().allocate_class(*lane_, cls, &own_lane);
+    return noted(heap().allocate_class(*lane_, cls, &own_lane),
+                 class_bytes(cls));
   }
   // Null: allocate_class() may have one.
   [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::uint32_t cls) {
-    return lane_->pop(cls);
+    return noted(lane_->pop(cls), class_bytes(cls));
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_aligned(
       std::size_t bytes, std::size_t alignment) {
-    return heap().allocate_aligned(*lane_, bytes, alignment, &own_lane);
+    return noted(heap().allocate_aligned(*lane_, bytes, alignment, &own_lane),
+                 bytes);
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_zeroed(
       std::size_t bytes) {
-    return heap().allocate_zeroed(*lane_, bytes, &own_lane);
+    if (bytes > kMaxSmallBytes) [[unlikely]]
+      return heap().allocate_large(bytes, kPageBytes, true);
+    void* object = allocate(bytes);
+    if (object != nullptr) __builtin_memset(object, 0, bytes);
+    return object;
   }
   ODO_ALWAYS_INLINE static void free(void* object) {
+    note_freed(object, noted_bytes(object));
     heap().free(*lane_, object, &own_lane);
   }
   ODO_ALWAYS_INLINE static void free_sized(void* object, std::size_t bytes) {
+    note_freed(object, noted_bytes(object));
     heap().free_sized(*lane_, object, bytes, &own_lane);
   }
   [[nodiscard]] static std::size_t usable_bytes(const void* object) {
     return heap().usable_bytes(object);
   }
   [[nodiscard]] static bool resize(void* object, std::size_t bytes) {
-    return heap().resize(object, bytes);
+    if (!heap().resize(object, bytes)) return false;
+    note_allocated(object, bytes);
+    return true;
   }
   static std::size_t reclaim(std::size_t target_bytes) {
     LaneT* lane = own_lane();
     return lane == nullptr ? 0 : heap().reclaim(*lane, target_bytes);
   }
 
+  // All of a slab's object, for who keeps count of what is in use.
+  [[nodiscard]] ODO_ALWAYS_INLINE static std::size_t noted_bytes(
+      [[maybe_unused]] const void* object) {
+#if defined(ODO_KMALLOC_ASAN)
+    return Heap<HostGround>::small_bytes(object);
+#else
+    return 0;
+#endif
+  }
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* noted(void* object,
+                                                     std::size_t bytes) {
+    note_allocated(object, bytes);
+    return object;
+  }
   // The empty one that every thread begins with.
   [[nodiscard]] static constexpr LaneT* nobodys_lane() {
     return &nobodys_.object;
