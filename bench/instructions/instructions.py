@@ -36,6 +36,7 @@ CASES: dict[str, dict[str, int]] = {
         "lwkt/wake": 1, "lwkt/message-in-place": 1, "lwkt/message-queued": 1,
         "lwkt/message-served": 1,
     },
+    "objcache_bench": {"objcache/get-put": 1, "objcache/get-put-bare": 1},
 }
 _FEW, _MANY = 2_000, 12_000
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)

@@ -81,9 +81,14 @@ struct ArchetypeClock {
 struct ArchetypeRelax {
   void relax() {}
 };
+struct ArchetypeFences {
+  void light_fence() {}
+  void heavy_fence() {}
+};
 
 static_assert(HasAtomics<ArchetypeAtomics> && !HasClock<ArchetypeAtomics>);
 static_assert(HasClock<ArchetypeClock> && !CanRelax<ArchetypeClock>);
 static_assert(CanRelax<ArchetypeRelax> && !HasAtomics<ArchetypeRelax>);
+static_assert(HasFencePair<ArchetypeFences> && !CanRelax<ArchetypeFences>);
 
 }  // namespace odo::platform

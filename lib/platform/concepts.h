@@ -76,4 +76,17 @@ concept CanRelax = requires(P& platform) {
   { platform.relax() } -> std::same_as<void>;
 };
 
+// The two halves of a store-load barrier: if one thread writes A,
+// light_fence(), reads B, and another writes B, heavy_fence(), reads A, at
+// least one of them sees the other's write. The light half may be as little as
+// a compiler barrier; the heavy half then makes every CPU that runs one of our
+// threads pass a full barrier (an IPI, membarrier(2)). A ground that has no
+// such thing makes both a seq_cst fence. light_fence: any context; heavy_fence:
+// threads with interrupts on.
+template <class P>
+concept HasFencePair = requires(P& platform) {
+  { platform.light_fence() } -> std::same_as<void>;
+  { platform.heavy_fence() } -> std::same_as<void>;
+};
+
 }  // namespace odo::platform

@@ -80,31 +80,22 @@ struct TokenFault {
   return "misused a token";
 }
 
-// light_fence() and heavy_fence() are the two halves of a store-load barrier:
-// if one thread writes A, light_fence(), reads B, and another writes B,
-// heavy_fence(), reads A, at least one of them sees the other's write. The
-// light half may be as little as a compiler barrier; the heavy half then makes
-// every CPU that runs one of our threads pass a full barrier (an IPI,
-// membarrier(2)). A ground that has no such thing makes both a seq_cst fence.
-//
 // park(word, seen) sleeps until wake_all(word), or returns at once if the word
 // is not `seen`; it may also return for no reason. A ground whose blocker never
 // parks leaves wake_all() empty.
 //
 // Counter is a statistic: add_one() and read(), nothing depends on its order.
 //
-// Contexts: light_fence, relax, wake_all: any. heavy_fence: threads with
-// interrupts on. token_fault: any; does not return.
+// Contexts: relax, wake_all: any. token_fault: any; does not return.
 template <class P>
 concept TokenPlatform =
     platform::HasAtomics<P> && platform::CanRelax<P> &&
+    platform::HasFencePair<P> &&
     requires(P& ground, typename P::template Atomic<std::uint32_t>& word,
              typename P::Counter& counter, const TokenFault& fault) {
       { P::kTokenTuning } -> std::convertible_to<TokenTuning>;
       { counter.add_one() } -> std::same_as<void>;
       { counter.read() } -> std::same_as<std::uint32_t>;
-      { ground.light_fence() } -> std::same_as<void>;
-      { ground.heavy_fence() } -> std::same_as<void>;
       { ground.wake_all(word) } -> std::same_as<void>;
       { ground.token_fault(fault) } -> std::same_as<void>;
     };

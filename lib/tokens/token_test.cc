@@ -36,7 +36,9 @@ static_assert(sizeof(Lane<Ground>) == 128);
 static_assert(sizeof(TokenRef<Ground>) == 32);
 
 // A ground with nothing but what TokenPlatform lists.
-struct Archetype : platform::ArchetypeAtomics, platform::ArchetypeRelax {
+struct Archetype : platform::ArchetypeAtomics,
+                   platform::ArchetypeRelax,
+                   platform::ArchetypeFences {
   static constexpr TokenTuning kTokenTuning = {.spin_rounds = 1,
                                                .max_pause = 1,
                                                .impatient_after = 0,
@@ -46,8 +48,6 @@ struct Archetype : platform::ArchetypeAtomics, platform::ArchetypeRelax {
     void add_one() {}
     [[nodiscard]] std::uint32_t read() const { return 0; }
   };
-  void light_fence() {}
-  void heavy_fence() {}
   void wake_all(Atomic<std::uint32_t>& /*word*/) {}
   void token_fault(const TokenFault& /*fault*/) {}
 };

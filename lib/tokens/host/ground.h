@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The ground of tokens in a Linux program: fences by membarrier(2), sleep by
-// futex(2), faults on the standard error.
+// The ground of tokens in a Linux program: sleep by futex(2), faults on the
+// standard error.
 //
 // Contexts: any thread. Stateless.
-// Failure: where the kernel has no private expedited membarrier (before 4.14,
-//   or forbidden by a sandbox) both fences are full ones: slower readers, same
-//   meaning.
-// Origin: membarrier(2), futex(2).
+// Failure: none.
+// Origin: futex(2).
 #pragma once
 
 #include <linux/futex.h>
-#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,12 +17,13 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "lib/platform/host/fences.h"
 #include "lib/platform/host/host_platform.h"
 #include "lib/tokens/platform.h"
 
 namespace odo::tokens {
 
-class HostGround : public platform::HostPlatform {
+class HostGround : public platform::HostPlatform, public platform::HostFences {
  public:
   static constexpr TokenTuning kTokenTuning = {
       .spin_rounds = 24,
@@ -45,22 +43,6 @@ class HostGround : public platform::HostPlatform {
    private:
     Atomic<std::uint32_t> count_;
   };
-
-  void light_fence() const {
-    if (readers_may_rely_.load(std::memory_order_relaxed)) [[likely]] {
-      std::atomic_signal_fence(std::memory_order_seq_cst);
-    } else {
-      std::atomic_thread_fence(std::memory_order_seq_cst);
-    }
-  }
-  void heavy_fence() const {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (has_membarrier()) {
-      const long failed =
-          syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-      ODO_CHECK(failed == 0);
-    }
-  }
 
   void park(Atomic<std::uint32_t>& word, std::uint32_t seen) const {
     syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
@@ -84,16 +66,6 @@ class HostGround : public platform::HostPlatform {
  private:
   // A futex is the four bytes of the atomic itself.
   static_assert(sizeof(Atomic<std::uint32_t>) == sizeof(std::uint32_t));
-
-  [[nodiscard]] static bool has_membarrier() {
-    static const bool registered =
-        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
-                0) == 0;
-    return registered;
-  }
-  // Set before main(). Until then, in other static constructors, light_fence()
-  // is a full one, which is right beside any heavy one.
-  inline static std::atomic<bool> readers_may_rely_{has_membarrier()};
 };
 
 static_assert(TokenPlatform<HostGround> && CanPark<HostGround>);

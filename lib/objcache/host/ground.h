@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The ground of object caches in a Linux program: a lane a thread, handed on
+// when the thread ends; sleep by futex(2); faults on the standard error.
+//
+//   objcache::ObjCache<Session, objcache::HostGround, objcache::HeapBacking>
+//       sessions("session");
+//
+// Contexts: any thread, not a signal handler. Stateless.
+// Ownership: lanes belong to the program. One whose thread has ended keeps its
+//   magazines, in every cache, for the next thread or a visitor.
+// Invariants:
+//   H1. a lane has one thread at most; what its last thread did happens before
+//       what the next one does (the mutex in HostLanes).
+// Failure: a thread more than kMaxLanes at once panics, at its first use.
+// Origin: futex(2), membarrier(2).
+#pragma once
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <climits>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include "lib/base/annotations.h"
+#include "lib/base/check.h"
+#include "lib/objcache/platform.h"
+#include "lib/platform/host/fences.h"
+#include "lib/platform/host/host_platform.h"
+
+namespace odo::objcache {
+
+// Which lanes there are, and whose.
+class HostLanes {
+ public:
+  static constexpr unsigned kMax = 256;
+
+  // The calling thread's lane.
+  [[nodiscard]] ODO_ALWAYS_INLINE static unsigned mine() {
+    const unsigned lane = mine_;
+    if (lane == kNone) [[unlikely]]
+      return take();
+    return lane;
+  }
+  // So many were in use at once at some time.
+  [[nodiscard]] static unsigned count() {
+    return all().count_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr unsigned kNone = ~0U;
+
+  HostLanes() {
+    // A key's destructor, because it runs after those of thread_local objects,
+    // which may still use caches; and again, if others after it do.
+    const int failed = pthread_key_create(&key_, give_back);
+    ODO_CHECK(failed == 0);
+  }
+  // Never destroyed: threads may outlive main().
+  [[nodiscard]] static HostLanes& all() {
+    static auto* const lanes = new HostLanes;
+    return *lanes;
+  }
+
+  [[nodiscard]] ODO_NOINLINE static unsigned take() {
+    HostLanes& lanes = all();
+    {
+      const std::scoped_lock lock(lanes.mutex_);
+      if (lanes.free_count_ != 0) {
+        mine_ = lanes.free_[--lanes.free_count_];
+      } else {
+        const unsigned next = lanes.count_.load(std::memory_order_relaxed);
+        if (next == kMax) {
+          ODO_PANIC("more threads use object caches than HostLanes::kMax");
+        }
+        // Relaxed: a visitor that misses it comes before this thread's light
+        // fence, so the thread sees that it asks.
+        lanes.count_.store(next + 1, std::memory_order_relaxed);
+        mine_ = next;
+      }
+    }
+    const int failed = pthread_setspecific(lanes.key_, &lanes);
+    ODO_CHECK(failed == 0);
+    return mine_;
+  }
+  static void give_back(void* lanes_of_key) {
+    auto& lanes = *static_cast<HostLanes*>(lanes_of_key);
+    const std::scoped_lock lock(lanes.mutex_);
+    lanes.free_[lanes.free_count_++] = mine_;
+    mine_ = kNone;
+  }
+
+  inline static thread_local constinit unsigned mine_ = kNone;
+
+  pthread_key_t key_{};
+  std::mutex mutex_;
+  std::atomic<unsigned> count_{0};
+  unsigned free_count_ = 0;
+  std::array<unsigned, kMax> free_{};
+};
+
+class HostGround : public platform::HostPlatform, public platform::HostFences {
+ public:
+  static constexpr unsigned kMaxLanes = HostLanes::kMax;
+
+  // One thread writes it at a time (H1).
+  class Counter {
+   public:
+    void add_one() {
+      count_.store(count_.load(std::memory_order_relaxed) + 1,
+                   std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t read() const {
+      return count_.load(std::memory_order_relaxed);
+    }
+
+   private:
+    Atomic<std::uint64_t> count_;
+  };
+
+  [[nodiscard]] ODO_ALWAYS_INLINE unsigned lane() const {
+    return HostLanes::mine();
+  }
+  [[nodiscard]] unsigned lanes() const { return HostLanes::count(); }
+  // A thread has its lane to itself.
+  void enter_lane() const {}
+  void exit_lane() const {}
+
+  // Who is waited for may have lost its CPU, as threads do.
+  void relax() const {
+    thread_local constinit unsigned times = 0;
+    if (++times % 64 == 0) {
+      (void)sched_yield();
+    } else {
+      HostPlatform::relax();
+    }
+  }
+
+  void park(Atomic<std::uint32_t>& word, std::uint32_t seen) const {
+    syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+  }
+  void unpark_all(Atomic<std::uint32_t>& word) const {
+    syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+  }
+
+  void objcache_fault(const ObjCacheFault& fault) const {
+    std::fprintf(stderr, "object cache \"%s\": %s", fault.cache,
+                 misuse_text(fault.what));
+    if (fault.object == nullptr) {
+      std::fprintf(stderr, " (%llu)",
+                   static_cast<unsigned long long>(fault.count));
+    }
+    std::fprintf(stderr, "\n  at %s:%u (%s)\n", fault.here.file_name(),
+                 fault.here.line(), fault.here.function_name());
+    if (fault.there.line() != 0) {
+      std::fprintf(stderr, "  put before at %s:%u (%s)\n",
+                   fault.there.file_name(), fault.there.line(),
+                   fault.there.function_name());
+    }
+    std::abort();
+  }
+
+ private:
+  // A futex is the four bytes of the atomic itself.
+  static_assert(sizeof(Atomic<std::uint32_t>) == sizeof(std::uint32_t));
+};
+
+static_assert(ObjCachePlatform<HostGround> && CanPark<HostGround>);
+
+}  // namespace odo::objcache

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Object caches in the simulator: every interleaving of small programs, many of
+// larger ones.
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cstdio>
+#include <string>
+
+#include "lib/objcache/sim/programs.h"
+
+namespace odo::objcache {
+namespace {
+
+class ObjCacheSimTest : public ::testing::TestWithParam<SimProgram> {};
+
+TEST_P(ObjCacheSimTest, Holds) {
+  const SimProgram& program = GetParam();
+  const sim::Report report = sim::explore(program.options, program.run);
+  EXPECT_TRUE(report.ok()) << report.text();
+  if (program.options.mode == sim::Mode::kExhaustive) {
+    EXPECT_TRUE(report.complete) << report.text();
+  }
+  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, ObjCacheSimTest,
+                         ::testing::ValuesIn(sim_programs()),
+                         [](const auto& info) {
+                           std::string name;
+                           for (const char c : info.param.name) {
+                             if (std::isalnum(static_cast<unsigned char>(c))) {
+                               name += c;
+                             } else if (c == ' ') {
+                               name += '_';
+                             }
+                           }
+                           return name;
+                         });
+
+// Tests of the tests: each of these programs is wrong, and is found out.
+
+TEST(ObjCacheSimMisuseTest, TwoPutsAtOnceAreFound) {
+  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+    World<1, 1, true> w({});
+    Item* item = w.cache().get_raw();
+    for (sim::CpuId c = 0; c < 2; ++c) {
+      m.spawn(c, "putter", [&w, item] { w.cache().put(*item); });
+    }
+    m.run();
+  });
+  EXPECT_NE(report.failure.find("\"items\": an object was put back twice"),
+            std::string::npos)
+      << report.text();
+}
+
+TEST(ObjCacheSimMisuseTest, TwoOwnersAreFound) {
+  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+    World<1> w({});
+    Item* item = w.cache().get_raw();
+    w.cache().put(*item);
+    w.cache().put(*item);  // no checks here
+    for (sim::CpuId c = 0; c < 2; ++c) {
+      m.spawn(c, "user", [&w] { w.use_many(2); });
+    }
+    m.run();
+  });
+  EXPECT_FALSE(report.ok()) << report.text();
+}
+
+TEST(ObjCacheSimMisuseTest, AUseAfterThePutIsFound) {
+  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+    World<1> w({.limit = 1});
+    m.spawn(0, "late", [&w] {
+      Item* item = w.cache().get_raw();
+      if (item == nullptr) return;
+      w.cache().put(*item);
+      item->uses.set(0);
+    });
+    m.spawn(1, "waiter", [&w] { w.use_after_wait(); });
+    m.run();
+  });
+  EXPECT_NE(report.failure.find("data race"), std::string::npos)
+      << report.text();
+}
+
+}  // namespace
+}  // namespace odo::objcache
