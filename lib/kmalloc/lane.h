@@ -341,12 +341,12 @@ class alignas(64) Lane {
     std::uint16_t first[kBuckets];
     std::uint16_t next[kMostHome];
     std::fill(first, first + kBuckets, kEnd);
-    for (std::uint16_t i = 0; i < count; ++i) {
+    for (std::uint32_t i = 0; i < count; ++i) {
       const auto unit =
           reinterpret_cast<std::uintptr_t>(objects[i]) / kUnitBytes;
       std::uint16_t& head = first[(unit ^ unit / kUnits) % kBuckets];
       next[i] = head;
-      head = i;
+      head = static_cast<std::uint16_t>(i);
     }
     for (std::uint16_t chain : first) {
       while (chain != kEnd) chain = send_chain(objects, chain, next);

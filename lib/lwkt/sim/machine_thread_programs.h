@@ -191,8 +191,8 @@ inline void interrupt_threads_of_all_cpus(Engine& m, unsigned cpus) {
   constexpr Priority kBoth[] = {kInterruptLow, kInterruptHigh};
   LwktWorld w(cpus);
   NullPort<LwktSimGround> nobody;
-  std::vector<Undestroyed<P>> ports(2 * cpus);
-  std::vector<Undestroyed<SimQuestion>> rings(2 * cpus);
+  std::vector<Undestroyed<P>> ports(std::size_t{2} * cpus);
+  std::vector<Undestroyed<SimQuestion>> rings(std::size_t{2} * cpus);
   std::vector<SimAtomic<std::uint32_t>> heard(cpus);
   for (unsigned i = 0; i < cpus; ++i) {
     for (unsigned k = 0; k < 2; ++k) {

@@ -30,6 +30,7 @@ class SharedArray {
       : root_(std::exchange(other.root_, nullptr)),
         height_(std::exchange(other.height_, 0)) {}
   SharedArray& operator=(const SharedArray& other) {
+    if (this == &other) return *this;
     Node* root = share(other.root_);
     drop(root_, height_);
     root_ = root;
