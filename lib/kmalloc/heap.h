@@ -210,13 +210,15 @@ class Heap {
   // Gives back up to `target_bytes` of what is free: what this lane has at
   // hand, and lanes that nobody has, and the arena. How many bytes that were.
   std::size_t reclaim(LaneT& lane, std::size_t target_bytes) {
-    lane.flush();
     for (LaneT* other = lanes_.load(std::memory_order_acquire);
          other != nullptr; other = other->next_) {
       if (!other->adopt()) continue;
       other->flush();
       other->abandon();
     }
+    // Last, as the others sent home what is this one's; what it sends to them,
+    // they are minded for.
+    lane.flush();
     while (SlabFields<P>* unit = depot_.take()) {
       auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
       arena_.give_units(chunk, unit->unit, 1);

@@ -376,6 +376,17 @@ TEST_F(HeapDeathTest, FreedInside) {
   free(object);
 }
 
+// What a left lane has at hand may be the caller's.
+TEST_F(HeapTest, WhatALeftLaneHasIsReclaimed) {
+  LaneT* other = heap_->take_lane();
+  for (int i = 0; i < 10; ++i) {
+    heap_->free(*other, allocate(100), [&] { return other; });
+  }
+  heap_->leave_lane(*other);
+  (void)heap_->reclaim(*lane_, ~std::size_t{0});
+  EXPECT_EQ(heap_->counts().in_use, 0);
+}
+
 TEST_F(HeapDeathTest, FreedTwiceFromAfar) {
   LaneT* other = heap_->take_lane();
   void* object = allocate(48);

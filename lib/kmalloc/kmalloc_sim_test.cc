@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "lib/kmalloc/sim/machine.h"
 #include "lib/kmalloc/sim/programs.h"
 
 namespace odo::kmalloc {
@@ -38,6 +39,23 @@ INSTANTIATE_TEST_SUITE_P(Programs, KmallocSimTest,
                            }
                            return name;
                          });
+
+TEST(KmallocScaleTest, AMillionObjectsOn64Cpus) {
+  const unsigned runs = std::getenv("ODO_LONG") != nullptr ? 100 : 5;
+  for (unsigned seed = 1; seed <= runs; ++seed) {
+    Machine machine(seed);
+    ManyCpus cpus(machine, 64, 1'000'000);
+    EXPECT_EQ(machine.run(), "") << "seed " << seed;
+    EXPECT_GT(cpus.harvests(), 100u);
+    std::printf(
+        "64 CPUs: %llu steps, %llu turns, %llu posts, %llu harvests, "
+        "%zu lanes\n",
+        static_cast<unsigned long long>(machine.steps()),
+        static_cast<unsigned long long>(machine.turns()),
+        static_cast<unsigned long long>(cpus.posts()),
+        static_cast<unsigned long long>(cpus.harvests()), cpus.lanes());
+  }
+}
 
 }  // namespace
 }  // namespace odo::kmalloc
