@@ -6,6 +6,9 @@ Each benchmark below runs twice with a fixed number of iterations; what the
 longer run executes more, divided by the iterations more, is what one takes.
 Counts repeat to the instruction where time is noise, but say nothing about
 cache misses, locked instructions or pipelines: they stand beside the times.
+
+Where one function of a benchmark is counted alone, what an empty one takes is
+taken off; where a case has a budget, that is a contender of its own.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).absolute().parents[2]
@@ -23,7 +27,7 @@ if not __package__:  # run as a script: imports start at the root all the same
 
 # pylint: disable=wrong-import-position
 from tools.bench import google  # noqa: E402
-from tools.bench.model import BenchError, parse_name  # noqa: E402
+from tools.bench.model import OURS, BenchError, parse_name  # noqa: E402
 
 # Which cases of which benchmark program, and what an iteration counts.
 CASES: dict[str, dict[str, int]] = {
@@ -37,7 +41,23 @@ CASES: dict[str, dict[str, int]] = {
         "lwkt/message-served": 1,
     },
     "objcache_bench": {"objcache/get-put": 1, "objcache/get-put-bare": 1},
+    "kmalloc_bench": {
+        "kmalloc/pair-constant": 1, "kmalloc/pair-run-time-64": 1,
+        "kmalloc/pair-run-time-mixed": 1, "kmalloc/pair-outlined": 1,
+        "kmalloc/batch-256-first-to-last": 256,
+        "kmalloc/batch-256-calls": 256, "kmalloc/churn-1000": 1,
+    },
 }
+# Instead of all of the case, functions of it: the part of the name that tells
+# them, the case that each becomes, and how many instructions it may take.
+FUNCTIONS: dict[str, list[tuple[str, str, int]]] = {
+    "kmalloc/pair-outlined": [
+        ("outlined_allocate<", "kmalloc/allocate-constant", 12),
+        ("outlined_free<", "kmalloc/free-constant", 15),
+    ],
+}
+_EMPTY = "outlined_nothing<"
+BUDGET = "budget"
 _FEW, _MANY = 2_000, 12_000
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
@@ -89,14 +109,18 @@ def total(text: str) -> int:
     return int(match[1])
 
 
-def run(binary: Path, name: str, iterations: int) -> int:
+def run(binary: Path, name: str, iterations: int,
+        function: str | None = None) -> int:
+    """Instructions of a whole run, or of one function and what it calls."""
+    only = [] if function is None else ["--collect-atstart=no",
+                                        f"--toggle-collect=*{function}*"]
     with tempfile.TemporaryDirectory(prefix="odo-callgrind-") as folder:
         output = Path(folder, "out")
         environment = dict(os.environ, ODO_BENCH_ITERATIONS=str(iterations))
         escaped = re.sub(r"([\\.\[\](){}*+?^$|])", r"\\\1", name)
         try:
             result = subprocess.run(
-                ["valgrind", "--tool=callgrind", "--quiet",
+                ["valgrind", "--tool=callgrind", "--quiet", *only,
                  f"--callgrind-out-file={output}", str(binary),
                  f"--benchmark_filter=^{escaped}(/|$)"],
                 capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -111,19 +135,41 @@ def run(binary: Path, name: str, iterations: int) -> int:
         return total(output.read_text())
 
 
+def each(binary: Path, name: str, function: str | None = None) -> float:
+    """Of one iteration."""
+    more = (run(binary, name, _MANY, function)
+            - run(binary, name, _FEW, function))
+    return more / (_MANY - _FEW)
+
+
+def records(binary: Path, name: str, divisor: int,
+            ) -> Iterator[tuple[str, Callable[[], float]]]:
+    """The names of a benchmark's records, and what counts each."""
+    parsed = parse_name(name)
+    functions = FUNCTIONS.get(parsed.key)
+    if functions is None:
+        yield record_name(name), lambda: each(binary, name) / divisor
+        return
+    for function, case, budget in functions:
+        own = f"{case}/{parsed.contender}"
+        yield record_name(own), lambda function=function: (
+            each(binary, name, function) - each(binary, name, _EMPTY))
+        if parsed.contender == OURS:
+            yield (record_name(f"{case}/{BUDGET}"),
+                   lambda budget=budget: float(budget))
+
+
 def main(argv: list[str]) -> int:
     arguments = parse(argv)
     try:
-        for binary, name, per_iteration in counted(arguments.folder):
-            if arguments.list:
-                print(record_name(name))
-                continue
-            more = run(binary, name, _MANY) - run(binary, name, _FEW)
-            each = more / (_MANY - _FEW) / per_iteration
-            print(json.dumps({"name": record_name(name),
-                              "value": round(each, 2),
-                              "unit": "instructions", "better": "lower"}),
-                  flush=True)
+        for binary, name, divisor in counted(arguments.folder):
+            for record, count in records(binary, name, divisor):
+                if arguments.list:
+                    print(record)
+                    continue
+                print(json.dumps({"name": record, "value": round(count(), 2),
+                                  "unit": "instructions", "better": "lower"}),
+                      flush=True)
     except (BenchError, subprocess.TimeoutExpired) as error:
         print(f"instructions: {error}", file=sys.stderr)
         return 1
