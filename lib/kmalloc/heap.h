@@ -9,7 +9,8 @@
 //
 // Each call names the lane that the caller owns. Where a thread may not have
 // got one yet it passes an empty Lane, and as the last argument a function that
-// gives the lane to go on with; it is called where the fast way ends.
+// gives the lane to go on with; it is called where the fast way ends. If it has
+// a function done(lane), that is called afterwards.
 //
 // Contexts: a lane's owner; one that can be interrupted by another user of the
 //   lane keeps it out.
@@ -253,14 +254,23 @@ class Heap {
   template <class Own>
   [[nodiscard]] ODO_NOINLINE void* allocate_slowly(std::uint32_t cls, Own own) {
     LaneT* lane = own();
-    return lane == nullptr ? nullptr : lane->fill_and_pop(cls);
+    if (lane == nullptr) return nullptr;
+    void* object = lane->fill_and_pop(cls);
+    done(own, *lane);
+    return object;
   }
   template <class Own>
   ODO_NOINLINE void free_slowly(void* object, Own own) {
     if (free_if_large(object)) return;
     LaneT* lane = own();
-    // Without a lane it can only go where it came from.
-    if (lane != nullptr && !lane->push(object)) lane->push_slowly(object);
+    if (lane == nullptr) return;  // no memory for a lane: it is lost
+    if (!lane->push(object)) lane->push_slowly(object);
+    done(own, *lane);
+  }
+  // For who has a lane no longer than it takes.
+  template <class Own>
+  static void done(Own own, LaneT& lane) {
+    if constexpr (requires { own.done(lane); }) own.done(lane);
   }
   template <class Own>
   ODO_NOINLINE void free_sized_slowly(void* object, std::size_t bytes,

@@ -45,6 +45,11 @@ void decide() {
   const char* wish = getenv("ODO_MALLOC_LANES");
   const bool threads = wish != nullptr && std::strcmp(wish, "threads") == 0;
   if (!threads && CpuHeap::is_there()) lanes = Lanes::kCpus;
+  // The child of a fork() has one thread: the heap's locks are not to be held
+  // by another one then. As early as can be: what is told of a fork before us
+  // may still allocate.
+  pthread_atfork([] { CpuHeap::before_fork(); }, [] { CpuHeap::after_fork(); },
+                 [] { CpuHeap::after_fork_in_copy(); });
 }
 
 // What begins at a multiple of 16 is right for every type of C.
@@ -121,14 +126,6 @@ void* allocate_or_throw(Allocate allocate) {
   }
 }
 
-// The child of a fork() has one thread: the heap's lock is not to be held by
-// another one then.
-[[gnu::constructor]] void watch_forks() {
-  pthread_atfork([] { ThreadHeap::heap().before_fork(); },
-                 [] { ThreadHeap::heap().after_fork(); },
-                 [] { ThreadHeap::heap().after_fork_in_copy(); });
-}
-
 }  // namespace
 
 #define ODO_EXPORT [[gnu::visibility("default")]]
@@ -198,6 +195,7 @@ ODO_EXPORT void* valloc(std::size_t bytes) {
 }
 ODO_EXPORT void* pvalloc(std::size_t bytes) {
   const std::size_t page = page_bytes();
+  if (bytes > PTRDIFF_MAX) return checked(nullptr);
   return allocate_aligned(page, (bytes + page - 1) / page * page);
 }
 ODO_EXPORT std::size_t malloc_usable_size(void* object) {

@@ -20,6 +20,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "lib/kmalloc/host/rseq.h"
 #include "lib/kmalloc/host/thread_heap.h"
@@ -125,18 +126,48 @@ class CpuHeap {
     lane.note_drained(cls);
   }
 
+  // --- fork() ----------------------------------------------------------------
+  // As Heap's, and of both heaps.
+  static void before_fork() ODO_NO_THREAD_SAFETY_ANALYSIS {
+    making_.object.lock();  // no lanes come to be meanwhile
+    for_locks([](Lock& lock) ODO_NO_THREAD_SAFETY_ANALYSIS { lock.lock(); });
+    heap().before_fork();
+  }
+  static void after_fork() ODO_NO_THREAD_SAFETY_ANALYSIS {
+    heap().after_fork();
+    for_locks([](Lock& lock) ODO_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); });
+    making_.object.unlock();
+  }
+  static void after_fork_in_copy() {
+    heap().after_fork_in_copy();
+    // As the arena's: some may have waited for them.
+    for_locks([](Lock& lock) { make_anew(lock); });
+    make_anew(making_.object);
+  }
+
  private:
   using Sequence = Rseq<HostGround>;
   static constexpr std::size_t kMostBatch = LaneT::kMostHome / 2;
 
   using Slot = detail::CpuSlot;
+  using Lock = platform::SpinLock<HostGround>;
+
+  static void make_anew(Lock& lock) {
+    std::destroy_at(&lock);
+    std::construct_at(&lock, HostGround());
+  }
+
+  template <class F>
+  static void for_locks(F f) {
+    for (std::size_t cpu = 0; cpu < kMaxCpus; ++cpu) {
+      if (!lanes_[cpu]->is_nobodys()) f(slots_.object[cpu].lock);
+    }
+  }
 
   struct Here {
     LaneT* lane;
     std::uint32_t cpu;
-    [[nodiscard]] platform::SpinLock<HostGround>& lock() const {
-      return slots_.object[cpu].lock;
-    }
+    [[nodiscard]] Lock& lock() const { return slots_.object[cpu].lock; }
   };
   // The lane of the CPU that we are on just now, which has one by then; null
   // without memory.
@@ -146,7 +177,7 @@ class CpuHeap {
     LaneT* lane = __atomic_load_n(&lanes_[cpu], __ATOMIC_ACQUIRE);
     if (!lane->is_nobodys()) [[likely]]
       return {lane, cpu};
-    platform::SpinGuard guard(slots_.object[cpu].lock);
+    platform::SpinGuard guard(making_.object);
     lane = __atomic_load_n(&lanes_[cpu], __ATOMIC_ACQUIRE);
     if (!lane->is_nobodys()) return {lane, cpu};
     lane = heap().take_lane();
@@ -158,9 +189,13 @@ class CpuHeap {
 
   static constinit inline std::array<LaneT*, kMaxCpus> lanes_ =
       detail::all_the_same<LaneT*, kMaxCpus>(ThreadHeap::nobodys_lane());
+  // Of CPUs that have a lane.
   ODO_NO_DESTROY static constinit inline detail::Forever<
       std::array<Slot, kMaxCpus>>
       slots_{};
+  // Whoever gives a CPU its lane.
+  ODO_NO_DESTROY static constinit inline detail::Forever<Lock> making_{
+      HostGround()};
 };
 
 }  // namespace odo::kmalloc

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -36,12 +37,18 @@ class HostGround : public platform::HostPlatform {
     munmap(wide + before + bytes, all - before - bytes);
     return wide + before;
   }
+  // To free is not to change errno, even if the system does not take it back.
   void unmap(void* memory, std::size_t bytes) const {
+    const int before = errno;
     note_mapped(memory, bytes);
     munmap(memory, bytes);
+    errno = before;
   }
   [[nodiscard]] bool release(void* memory, std::size_t bytes) const {
-    return madvise(memory, bytes, MADV_DONTNEED) == 0;
+    const int before = errno;
+    const bool done = madvise(memory, bytes, MADV_DONTNEED) == 0;
+    errno = before;
+    return done;
   }
 
   // Whoever we wait for may wait for this processor.

@@ -6,7 +6,8 @@
 //
 // A thread gets its lane with its first allocation, and leaves it to another
 // one when it ends. Until then, and after, it has an empty one, so that the
-// fast way need not ask whether there is a lane.
+// fast way need not ask whether there is a lane. What ends after that, as the
+// C library's own parts of a thread do, takes a lane for each call.
 //
 // Contexts: any thread; no signal handlers.
 // Failure: as heap.h.
@@ -42,12 +43,11 @@ class ThreadHeap {
   using LaneT = Lane<HostGround>;
 
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate(std::size_t bytes) {
-    return noted(heap().allocate(*lane_, bytes, &own_lane), bytes);
+    return noted(heap().allocate(*lane_, bytes, Own()), bytes);
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_class(
       std::uint32_t cls) {
-    return noted(heap().allocate_class(*lane_, cls, &own_lane),
-                 class_bytes(cls));
+    return noted(heap().allocate_class(*lane_, cls, Own()), class_bytes(cls));
   }
   // Null: allocate_class() may have one.
   [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::uint32_t cls) {
@@ -55,7 +55,7 @@ class ThreadHeap {
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_aligned(
       std::size_t bytes, std::size_t alignment) {
-    return noted(heap().allocate_aligned(*lane_, bytes, alignment, &own_lane),
+    return noted(heap().allocate_aligned(*lane_, bytes, alignment, Own()),
                  bytes);
   }
   [[nodiscard]] ODO_ALWAYS_INLINE static void* allocate_zeroed(
@@ -68,11 +68,11 @@ class ThreadHeap {
   }
   ODO_ALWAYS_INLINE static void free(void* object) {
     note_freed(object, noted_bytes(object));
-    heap().free(*lane_, object, &own_lane);
+    heap().free(*lane_, object, Own());
   }
   ODO_ALWAYS_INLINE static void free_sized(void* object, std::size_t bytes) {
     note_freed(object, noted_bytes(object));
-    heap().free_sized(*lane_, object, bytes, &own_lane);
+    heap().free_sized(*lane_, object, bytes, Own());
   }
   [[nodiscard]] static std::size_t usable_bytes(const void* object) {
     return heap().usable_bytes(object);
@@ -84,7 +84,10 @@ class ThreadHeap {
   }
   static std::size_t reclaim(std::size_t target_bytes) {
     LaneT* lane = own_lane();
-    return lane == nullptr ? 0 : heap().reclaim(*lane, target_bytes);
+    if (lane == nullptr) return 0;
+    const std::size_t bytes = heap().reclaim(*lane, target_bytes);
+    Own::done(*lane);
+    return bytes;
   }
 
   // All of a slab's object, for who keeps count of what is in use.
@@ -113,13 +116,21 @@ class ThreadHeap {
   [[nodiscard]] ODO_NOINLINE static LaneT* own_lane() {
     if (!lane_->is_nobodys()) return lane_;
     LaneT* taken = heap().take_lane();
-    if (taken == nullptr) return nullptr;
+    if (taken == nullptr || has_ended_) return taken;
     lane_ = taken;
     pthread_once(&key_once_, [] { pthread_key_create(&key_, &thread_ends); });
     pthread_setspecific(key_, taken);
     return taken;
   }
+  struct Own {
+    LaneT* operator()() const { return own_lane(); }
+    static void done(LaneT& lane) {
+      if (has_ended_) [[unlikely]]
+        heap().leave_lane(lane);
+    }
+  };
   static void thread_ends(void* lane) {
+    has_ended_ = true;
     lane_ = &nobodys_.object;
     heap().leave_lane(*static_cast<LaneT*>(lane));
   }
@@ -129,6 +140,8 @@ class ThreadHeap {
   ODO_NO_DESTROY static constinit inline detail::Forever<LaneT> nobodys_{};
   static constinit inline thread_local LaneT* lane_
       [[gnu::tls_model("initial-exec")]] = &nobodys_.object;
+  static constinit inline thread_local bool has_ended_
+      [[gnu::tls_model("initial-exec")]] = false;
   static inline pthread_once_t key_once_ = PTHREAD_ONCE_INIT;
   static inline pthread_key_t key_;
 };
