@@ -19,6 +19,7 @@
 
 #include "lib/objcache/host/ground.h"
 #include "lib/objcache/host/heap_backing.h"
+#include "lib/objcache/kmalloc_backing.h"
 #include "lib/platform/archetype.h"
 
 namespace odo::objcache {
@@ -481,6 +482,41 @@ TEST_F(ObjCacheDeathTest, DestroyedWithObjectsOut) {
         cache.reset();
       },
       kAborts, "\"inode\": destroyed while objects are out \\(2\\)");
+}
+
+// --- memory of a kmalloc heap of one's own
+
+struct alignas(128) Aligned {
+  char bytes[200];
+};
+struct HeapLane {
+  kmalloc::Lane<kmalloc::HostGround>* lane;
+  kmalloc::Lane<kmalloc::HostGround>* operator()() const { return lane; }
+};
+
+TEST(ObjCacheBackingTest, LivesOnAKmallocHeap) {
+  kmalloc::Heap<kmalloc::HostGround> heap{kmalloc::HostGround()};
+  const HeapLane here{heap.take_lane()};
+  ASSERT_NE(here.lane, nullptr);
+  {
+    using Backing = KmallocBacking<kmalloc::HostGround, HeapLane>;
+    ObjCache<Aligned, HostGround, Backing> cache("aligned", {}, HostGround(),
+                                                 Backing(heap, here));
+    std::vector<Aligned*> objects;
+    for (int i = 0; i < 100; ++i) {
+      objects.push_back(cache.get_raw());
+      ASSERT_NE(objects.back(), nullptr);
+      EXPECT_EQ(
+          reinterpret_cast<std::uintptr_t>(objects.back()) % alignof(Aligned),
+          0);
+    }
+    EXPECT_NE(heap.usable_bytes(objects.front()), 0);
+    for (Aligned* object : objects) cache.put(*object);
+  }
+  here.lane->flush();
+  EXPECT_LE(heap.counts().in_use,
+            kmalloc::Depot<kmalloc::HostGround>::kSlots * kmalloc::kUnitBytes);
+  heap.leave_lane(*here.lane);
 }
 
 }  // namespace
