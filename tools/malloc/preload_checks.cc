@@ -558,7 +558,7 @@ int forks() {
   }
   Crowd own(9, 300);
   const Threads threads(3, [&](unsigned t) { crowds[t]->step(); });
-  const auto end = seconds_from_now(4);
+  const auto end = seconds_from_now(3);
   for (int i = 0; i < 300 && std::chrono::steady_clock::now() < end; ++i) {
     for (int k = 0; k < 50; ++k) own.step();
     const pid_t child = fork();
@@ -702,7 +702,7 @@ int interrupts() {
   }
   {
     Threads threads(3, [&](unsigned t) { crowds[t]->step(); });
-    const auto end = seconds_from_now(5);
+    const auto end = seconds_from_now(3);
     for (size_t i = 0;
          signals < 30'000 && std::chrono::steady_clock::now() < end; ++i) {
       pthread_kill(threads.all()[i % 3].native_handle(), SIGUSR1);
