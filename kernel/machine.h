@@ -13,6 +13,7 @@
 #include "kernel/x86_64/devices.h"
 #include "kernel/x86_64/disks.h"
 #include "kernel/x86_64/features.h"
+#include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
@@ -42,10 +43,16 @@ class Pc {
     const frames::Stats stats = x86::ram_stats();
     const auto image_bytes =
         static_cast<std::uint64_t>(kernel_end - kernel_begin);
+    const x86::HeapStats heap = x86::kernel_heap().stats();
     return {info_.memory.usable_bytes(),
             stats.free_frames * frames::kFrameBytes,
             stats.largest_run_frames * frames::kFrameBytes,
-            image_bytes + x86::page_table_frames() * frames::kFrameBytes};
+            image_bytes + x86::page_table_frames() * frames::kFrameBytes,
+            heap.mapped_bytes,
+            heap.object_bytes,
+            heap.objects,
+            heap.kept_bytes,
+            heap.returned_bytes};
   }
 
   [[nodiscard]] std::size_t pci_count() { return x86::function_count(); }

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <optional>
 #include <string_view>
 
@@ -18,6 +17,7 @@
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/firmware.h"
 #include "kernel/x86_64/gdt.h"
+#include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/pic.h"
@@ -102,15 +102,19 @@ void listen_to_console() {
 [[nodiscard]] KernelMonitor& make_monitor(SerialConsole& console, Pc& machine) {
   constexpr std::uint64_t kMostMemoryBytes = std::uint64_t{64} << 20;
   const std::uint64_t share = machine.memory().total_bytes / 8;
-  const MutableBytes object = x86::allocate_ram(sizeof(KernelMonitor));
-  const MutableBytes memory = x86::allocate_ram(std::clamp<std::uint64_t>(
+  x86::KernelHeap& heap = x86::kernel_heap();
+  const MutableBytes memory = heap.allocate_bytes(std::clamp<std::uint64_t>(
       share, KernelMonitor::kMinMemoryBytes, kMostMemoryBytes));
-  if (object.empty() || memory.empty()) {
-    x86::stop_with("no memory for the monitor: give the machine more");
-  }
   const check::Checks checks(
       check::CpuFeatures{.crc32_instruction = x86::features().has_sse42});
-  return *::new (object.data()) KernelMonitor(console, machine, memory, checks);
+  KernelMonitor* made = nullptr;
+  if (!memory.empty()) {
+    made = heap.make<KernelMonitor>(console, machine, memory, checks);
+  }
+  if (made == nullptr) {
+    x86::stop_with("no memory for the monitor: give the machine more");
+  }
+  return *made;
 }
 
 // `root=none`, `root=DISK[+DISK…][@PFS]`, or what the disks offer.
@@ -190,6 +194,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint64_t protocol,
   read_boot_information(protocol, information);
   odo::x86::init_ram(boot_info);
   odo::x86::enable_protections();
+  odo::x86::init_heap();
   stages.memory = odo::x86::read_tsc();
   start_devices();
   stages.devices = odo::x86::read_tsc();

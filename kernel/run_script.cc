@@ -5,7 +5,7 @@
 
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/fw_cfg_port.h"
-#include "kernel/x86_64/ram.h"
+#include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/traps.h"
 #include "lib/base/bytes.h"
 #include "lib/boot/fw_cfg.h"
@@ -21,7 +21,8 @@ constexpr std::size_t kMaxScriptBytes = std::size_t{4} << 20;
   if (file.size_bytes > kMaxScriptBytes) {
     x86::stop_with("the run script is longer than 4 MiB: run it in parts");
   }
-  const MutableBytes memory = x86::allocate_ram(file.size_bytes);
+  const MutableBytes memory =
+      x86::kernel_heap().allocate_bytes(file.size_bytes);
   if (memory.empty()) {
     x86::stop_with("no memory for the run script: give the machine more");
   }

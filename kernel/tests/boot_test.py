@@ -198,9 +198,68 @@ class FaultTest(MachineTest):
         self.assertRegex(report, r"break_an_invariant\(\)\+0x")
         self.assertRegex(report, r"kernel_main\+0x")
 
+    def test_memory_that_is_freed_twice(self) -> None:
+        report = self.report("doublefree")
+        self.assertRegex(report, r"memory at 0xffff8[0-9a-f]{11}, of 48 bytes: "
+                         r"freed twice\n\nodo: panic: memory was misused")
+        self.assertRegex(report, r"fault_by_freeing_twice\(\)\+0x")
+
+    def test_memory_that_is_freed_inside(self) -> None:
+        report = self.report("badfree")
+        self.assertRegex(report, r"memory at 0xffff8[0-9a-f]{10}8, of 0 bytes: "
+                         "freed, but never allocated")
+        self.assertRegex(report, r"fault_by_freeing_inside\(\)\+0x")
+
     def test_unknown_name_lists_the_names(self) -> None:
         self.assertRegex(self.report("bogus"),
                          r"test=bogus: no such test, there are: pagefault ud")
+
+
+class HeapTest(MachineTest):
+
+    HEAP = re.compile(r"^heap .*, in use \d.* by (\d+) objects,.*$",
+                      re.MULTILINE)
+
+    def test_all_memory_can_be_had_and_comes_back(self) -> None:
+        for memory, least in (("24", 15), ("512", 480)):
+            with self.subTest(memory=memory):
+                with machine.boot(self.config(memory=memory,
+                                              append="test=heap")) as guest:
+                    text = guest.read_until(" MiB kept")
+                    match = re.search(r"heap: (\d+) MiB given out and back",
+                                      text)
+                    self.assertTrue(match, text)
+                    assert match
+                    self.assertGreaterEqual(int(match[1]), least)
+                    self.assertEqual(guest.wait(), 0)
+
+    def test_commands_leave_nothing_behind(self) -> None:
+        lines = ("mount vd0", "ls -lR /", "find / -type f", "sha256 -r /",
+                 "cat /nosuchfile", "df", "mem")
+        with machine.boot(self.config()) as guest:
+            guest.read_until(machine.PROMPT)
+            heaps = []
+            for _ in range(3):
+                for line in lines:
+                    answer = guest.ask(line)
+                match = self.HEAP.search(answer)
+                self.assertTrue(match, answer)
+                assert match
+                heaps.append(match[0])
+                self.assertGreaterEqual(int(match[1]), 4)
+            self.assertEqual(len(set(heaps)), 1, heaps)
+
+    def test_each_disk_is_in_the_heap(self) -> None:
+        counts = []
+        for disks in (0, 1, 3):
+            result = machine.run("mem", Config(
+                disks=[Disk(self.image)] * disks, append="root=none"))
+            match = self.HEAP.search(result.output.decode())
+            self.assertTrue(match, result.output)
+            assert match
+            counts.append(int(match[1]))
+        # Its driver and what that shares with the device.
+        self.assertEqual([n - counts[0] for n in counts], [0, 2, 6])
 
 
 class DiskTest(MachineTest):

@@ -2,8 +2,11 @@
 #include "kernel/tests/faults.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
+#include "kernel/tests/heap_check.h"
+#include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/power.h"
@@ -61,6 +64,24 @@ constexpr std::uint64_t kNoAddress = 0x0123456789abcdef;
 
 [[gnu::noinline]] void break_an_invariant() { ODO_CHECK(sizeof(void*) == 4); }
 
+// Of what comes before it, so that the caller stays on the stack.
+void not_a_tail_call() { asm volatile(""); }
+
+// The second free is found when the objects at hand go home.
+[[gnu::noinline]] void fault_by_freeing_twice() {
+  void* object = x86::kernel_heap().allocate(48);
+  x86::kernel_heap().free(object);
+  x86::kernel_heap().free(object);
+  x86::kernel_heap().reclaim();
+  not_a_tail_call();
+}
+
+[[gnu::noinline]] void fault_by_freeing_inside() {
+  auto* object = static_cast<std::byte*>(x86::kernel_heap().allocate(100'000));
+  x86::kernel_heap().free(object + 8);
+  not_a_tail_call();
+}
+
 struct Fault {
   std::string_view name;
   void (*cause)();
@@ -76,6 +97,10 @@ constexpr std::array kFaults{
     Fault{"nullcall", fault_by_null_call},
     Fault{"stackguard", fault_by_deep_recursion},
     Fault{"panic", break_an_invariant},
+    Fault{"doublefree", fault_by_freeing_twice},
+    Fault{"badfree", fault_by_freeing_inside},
+    // No fault: it ends the machine itself, if all is well.
+    Fault{"heap", check_heap},
 };
 
 }  // namespace

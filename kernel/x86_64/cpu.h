@@ -126,6 +126,22 @@ inline void enable_interrupts() { asm volatile("sti" : : : "memory"); }
 inline void wait_for_interrupt() {
   asm volatile("sti; hlt; cli" : : : "memory");
 }
+// Keeps interrupts off for as long as it lives; then they are as before.
+class InterruptsOff {
+ public:
+  InterruptsOff() {
+    asm volatile("pushfq; pop %0; cli" : "=r"(flags_) : : "memory");
+  }
+  ~InterruptsOff() {
+    constexpr std::uint64_t kInterruptFlag = 1 << 9;
+    if ((flags_ & kInterruptFlag) != 0) enable_interrupts();
+  }
+  InterruptsOff(const InterruptsOff&) = delete;
+  InterruptsOff& operator=(const InterruptsOff&) = delete;
+
+ private:
+  std::uint64_t flags_;
+};
 inline void invalidate_page(const void* address) {
   asm volatile("invlpg (%0)" : : "r"(address) : "memory");
 }

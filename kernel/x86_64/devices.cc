@@ -4,10 +4,8 @@
 #include <array>
 
 #include "kernel/x86_64/disks.h"
-#include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/pci_config.h"
-#include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/run_output.h"
 #include "lib/base/check.h"
 #include "lib/virtio/pci_layout.h"
@@ -34,12 +32,7 @@ void use_ecam(const acpi::EcamRegion& region) {
     return add_output_console(pci_config, function) ? "virtio-console" : "";
   }
   if (!virtio::is_virtio(function, virtio::DeviceKind::kBlock)) return {};
-  const MutableBytes memory = allocate_ram(Disk::kMemoryBytes);
-  if (memory.empty()) {
-    log("odo: no memory for another disk\n");
-    return {};
-  }
-  return add_disk(pci_config, function, memory) ? "virtio-blk" : "";
+  return add_disk(pci_config, function) ? "virtio-blk" : "";
 }
 
 }  // namespace

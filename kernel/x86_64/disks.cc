@@ -2,8 +2,8 @@
 #include "kernel/x86_64/disks.h"
 
 #include <array>
-#include <new>
 
+#include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/log.h"
 #include "lib/base/check.h"
 
@@ -14,19 +14,15 @@ constexpr std::array<std::string_view, kMaxDisks> kNames{
     "vd0", "vd1", "vd2",  "vd3",  "vd4",  "vd5",  "vd6",  "vd7",
     "vd8", "vd9", "vd10", "vd11", "vd12", "vd13", "vd14", "vd15"};
 
-// Raw places: a disk is made when it is found, and there are no constructors
-// that run before the kernel does.
-struct Place {
-  alignas(Disk) std::array<std::byte, sizeof(Disk)> bytes;
-};
-constinit std::array<Place, kMaxDisks> places{};
+// Of what a device shares: no cache line is anyone else's.
+constexpr std::size_t kMemoryAlignment = 64;
+
 constinit std::array<Disk*, kMaxDisks> disks{};
 constinit std::size_t count = 0;
 
 }  // namespace
 
-bool add_disk(PciConfig& config, const pci::Function& function,
-              MutableBytes memory) {
+bool add_disk(PciConfig& config, const pci::Function& function) {
   const auto where = [&] {
     log("odo: disk at ", Hex{function.address.bus, 2}, ":",
         Hex{function.address.device, 2}, ".",
@@ -43,12 +39,23 @@ bool add_disk(PciConfig& config, const pci::Function& function,
     log(" left out: no modern virtio registers (disable-modern=on?)\n");
     return false;
   }
-  Disk* made =
-      ::new (places[count].bytes.data()) Disk(*transport, VirtioGround{});
+  KernelHeap& heap = kernel_heap();
+  Disk* made = heap.make<Disk>(*transport, VirtioGround{});
+  const MutableBytes memory =
+      heap.allocate_bytes(Disk::kMemoryBytes, kMemoryAlignment);
+  if (made == nullptr || memory.empty()) {
+    where();
+    log(" left out: no memory for it\n");
+    heap.destroy(made);
+    heap.free(memory.data());
+    return false;
+  }
   const auto started = made->start(memory);
   if (!started) {
     where();
     log(" left out: ", virtio::describe(started.error()), "\n");
+    // Its memory stays out: a device that did not even reset may write to it.
+    heap.destroy(made);
     return false;
   }
   disks[count++] = made;

@@ -13,7 +13,6 @@
 #include "kernel/x86_64/pci_config.h"
 #include "kernel/x86_64/virtio_ground.h"
 #include "kernel/x86_64/virtio_pci.h"
-#include "lib/base/bytes.h"
 #include "lib/block/device.h"
 #include "lib/virtio/block_driver.h"
 
@@ -24,10 +23,8 @@ static_assert(block::BlockDevice<Disk>);
 
 inline constexpr std::size_t kMaxDisks = 16;
 
-// Starts the disk at `function`. `memory` is Disk::kMemoryBytes of RAM in the
-// direct map, which the disk keeps. False, and told, when it does not start.
-bool add_disk(PciConfig& config, const pci::Function& function,
-              MutableBytes memory);
+// Starts the disk at `function`. False, and told, when it does not start.
+bool add_disk(PciConfig& config, const pci::Function& function);
 
 [[nodiscard]] std::size_t disk_count();
 [[nodiscard]] Disk& disk(std::size_t index);

@@ -119,12 +119,16 @@ void init_ram(const boot::BootInfo& info) {
   add_free(free, kEarlyMapped, kMaxPhysical);
 }
 
-MutableBytes allocate_ram(std::uint64_t bytes, std::uint64_t below_bytes) {
+MutableBytes allocate_ram(std::uint64_t bytes, std::uint64_t align_bytes) {
   const std::uint64_t count = (bytes + kPageBytes - 1) / kPageBytes;
-  const auto base =
-      allocator->allocate({.frames = count, .below_bytes = below_bytes});
+  const auto base = allocator->allocate(
+      {.frames = count, .align_frames = align_bytes / kPageBytes});
   if (!base) return {};
   return {direct(*base), count * kPageBytes};
+}
+
+void free_ram(MutableBytes memory) {
+  allocator->free(physical_of(memory.data()), memory.size() / kPageBytes);
 }
 
 frames::Stats ram_stats() { return allocator->stats(); }

@@ -21,11 +21,13 @@ inline constexpr std::uint64_t kMinRamMiB = 24;
 // then all the rest.
 void init_ram(const boot::BootInfo& info);
 
-// `bytes` (rounded up to frames) of contiguous memory in the direct map, below
-// `below_bytes` of physical address, content unspecified. Empty when there is
-// no such run.
+// `bytes` (rounded up to frames) of contiguous memory in the direct map, from a
+// multiple of `align_bytes` on, content unspecified. Empty when there is no
+// such run. For whole frames; what is smaller comes from the heap.
 [[nodiscard]] MutableBytes allocate_ram(
-    std::uint64_t bytes, std::uint64_t below_bytes = frames::kAnywhere);
+    std::uint64_t bytes, std::uint64_t align_bytes = frames::kFrameBytes);
+// Gives it back.
+void free_ram(MutableBytes memory);
 
 [[nodiscard]] frames::Stats ram_stats();
 

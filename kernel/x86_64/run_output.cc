@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/run_output.h"
 
-#include <array>
 #include <cstddef>
-#include <new>
 
+#include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/log.h"
-#include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/traps.h"
 #include "kernel/x86_64/virtio_ground.h"
@@ -18,8 +16,9 @@ namespace {
 
 using Output = virtio::ConsoleDriver<VirtioPci, VirtioGround>;
 
-// A raw place: there are no constructors that run before the kernel does.
-alignas(Output) constinit std::array<std::byte, sizeof(Output)> place{};
+// Of what a device shares: no cache line is anyone else's.
+constexpr std::size_t kMemoryAlignment = 64;
+
 constinit Output* output = nullptr;
 
 }  // namespace
@@ -27,15 +26,25 @@ constinit Output* output = nullptr;
 bool add_output_console(PciConfig& config, const pci::Function& function) {
   if (output != nullptr) return false;
   const auto transport = VirtioPci::open(config, function);
-  const MutableBytes memory = allocate_ram(Output::kMemoryBytes);
-  if (!transport || memory.empty()) {
-    log("odo: virtio console left out: no modern registers or no memory\n");
+  if (!transport) {
+    log("odo: virtio console left out: no modern registers\n");
     return false;
   }
-  Output* const made = ::new (place.data()) Output(*transport, VirtioGround{});
+  KernelHeap& heap = kernel_heap();
+  Output* const made = heap.make<Output>(*transport, VirtioGround{});
+  const MutableBytes memory =
+      heap.allocate_bytes(Output::kMemoryBytes, kMemoryAlignment);
+  if (made == nullptr || memory.empty()) {
+    log("odo: virtio console left out: no memory for it\n");
+    heap.destroy(made);
+    heap.free(memory.data());
+    return false;
+  }
   if (const auto started = made->start(memory); !started) {
     log("odo: virtio console left out: ", virtio::describe(started.error()),
         "\n");
+    // Its memory stays out: a device that did not even reset may write to it.
+    heap.destroy(made);
     return false;
   }
   output = made;

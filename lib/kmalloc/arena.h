@@ -143,7 +143,11 @@ class Arena {
   [[nodiscard]] void* take_large(std::size_t bytes, std::size_t alignment,
                                  bool zeroed) {
     if (bytes > kMostRunBytes || alignment > kMostRunBytes) {
-      return take_huge(bytes, alignment);
+      void* object = take_huge(bytes, alignment);
+      if (!kMapsZeros<P> && zeroed && object != nullptr) {
+        __builtin_memset(object, 0, bytes);
+      }
+      return object;
     }
     const std::size_t pages = pages_of(bytes);
     const std::size_t step =
@@ -162,7 +166,9 @@ class Arena {
         if (chunk.free.empty()) runs_.erase(chunk);
         lock_.unlock();
         std::byte* at = page_at(chunk, first);
-        if (zeroed && dirty != 0) __builtin_memset(at, 0, bytes);
+        if (zeroed && (dirty != 0 || !kMapsZeros<P>)) {
+          __builtin_memset(at, 0, bytes);
+        }
         return at;
       }
       lock_.unlock();
@@ -403,10 +409,16 @@ class Arena {
       const std::size_t bytes = kUnitBytes * count;
       counts_.kept -= bytes;
       lock_.unlock();
-      (void)ground_.release(chunk.unit_at(first), bytes);
+      const bool released = ground_.release(chunk.unit_at(first), bytes);
       lock_.lock();
       if (chunk.free == 0) slabs_.push_back(chunk);
       chunk.free |= mask;
+      if (!released) {
+        chunk.touched |= mask;
+        counts_.kept += bytes;
+        lock_.unlock();
+        return 0;
+      }
       counts_.released += bytes;
       lock_.unlock();
       return bytes;
@@ -426,8 +438,7 @@ class Arena {
       if (chunk.free.empty()) runs_.push_back(chunk);
       chunk.free.set(first, count);
       if (!zero) {
-        // Not clean, and not to be asked for again and again: it is counted as
-        // given back, and will be cleared by who takes it.
+        // It is as it was, and will be cleared by who takes it.
         chunk.touched.set(first, count);
         counts_.kept += bytes;
         lock_.unlock();

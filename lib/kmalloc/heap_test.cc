@@ -334,6 +334,74 @@ TEST_F(HeapTest, ALeftLaneIsLookedAfterAndAdopted) {
   heap_->leave_lane(*other);
 }
 
+// --- memory that comes as it is ----------------------------------------------
+
+class DirtyGround : public HostGround {
+ public:
+  static constexpr bool kMapsZeros = false;
+
+  [[nodiscard]] void* map(std::size_t bytes, std::size_t alignment) const {
+    void* memory = HostGround::map(bytes, alignment);
+    if (memory != nullptr) std::memset(memory, 0xa5, bytes);
+    return memory;
+  }
+  [[nodiscard]] bool release(void*, std::size_t) const { return false; }
+};
+
+class DirtyHeapTest : public ::testing::Test {
+ protected:
+  ~DirtyHeapTest() override { heap_.leave_lane(*lane_); }
+
+  Heap<DirtyGround> heap_{DirtyGround()};
+  Lane<DirtyGround>* lane_ = heap_.take_lane();
+};
+
+TEST_F(DirtyHeapTest, WhatIsToBeZeroedIsSo) {
+  for (const std::size_t bytes :
+       {std::size_t{1}, std::size_t{100}, std::size_t{32'768},
+        std::size_t{40'000}, std::size_t{300'000}, std::size_t{3'000'000}}) {
+    for (int round = 0; round < 3; ++round) {
+      auto* object = static_cast<unsigned char*>(
+          heap_.allocate_zeroed(*lane_, bytes, [this] { return lane_; }));
+      ASSERT_NE(object, nullptr);
+      EXPECT_TRUE(std::all_of(object, object + bytes,
+                              [](unsigned char byte) { return byte == 0; }));
+      std::memset(object, 0xa5, bytes);
+      heap_.free(*lane_, object, [this] { return lane_; });
+    }
+  }
+}
+
+TEST_F(DirtyHeapTest, WhatIsNotReleasedCountsAsKept) {
+  constexpr std::size_t kObjects = 40'000;
+  std::vector<void*> objects;
+  for (std::size_t i = 0; i < kObjects; ++i) {
+    objects.push_back(heap_.allocate(*lane_, 1000, [this] { return lane_; }));
+  }
+  const std::size_t most = heap_.counts().mapped;
+  // An object in each chunk, but for the last, stays.
+  std::vector<void*> others;
+  for (std::size_t i = 0; i < kObjects; ++i) {
+    if (i % 1000 == 0) {
+      others.push_back(objects[i]);
+    } else {
+      heap_.free(*lane_, objects[i], [this] { return lane_; });
+    }
+  }
+  (void)heap_.reclaim(*lane_, ~std::size_t{0});
+  const ArenaCounts counts = heap_.counts();
+  // Whole chunks alone.
+  EXPECT_EQ(counts.mapped + counts.released, most);
+  EXPECT_GT(counts.kept, Arena<DirtyGround>::kKeptBytes);
+  EXPECT_LE(counts.kept + counts.in_use, counts.mapped);
+  for (void* object : others) {
+    heap_.free(*lane_, object, [this] { return lane_; });
+  }
+  (void)heap_.reclaim(*lane_, ~std::size_t{0});
+  EXPECT_LE(heap_.counts().mapped, kChunkBytes);
+  EXPECT_EQ(heap_.counts().mapped + heap_.counts().released, most);
+}
+
 // --- misuse ------------------------------------------------------------------
 
 class HeapDeathTest : public HeapTest {

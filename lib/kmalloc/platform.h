@@ -58,7 +58,8 @@ struct MemoryFault {
 // map(bytes, alignment): zeroed memory, both multiples of kPageBytes, the
 // alignment a power of two; null if there is none. unmap() takes all of it
 // back. release() says that the contents of whole pages are no longer wanted,
-// and that they may read as zeros; true if they will.
+// and that they may read as zeros; true if they will, false if nothing comes of
+// it.
 //
 // Contexts: lanes' owners, without locks held.
 template <class P>
@@ -96,6 +97,17 @@ using PlainOn = typename detail::PlainOn<P, T>::Type;
 // Fewer only where all executions are tried.
 template <class P>
 inline constexpr std::size_t kDepotSlots = detail::kDepotSlots<P>;
+
+// A ground whose memory comes as it is says `kMapsZeros = false`; then what is
+// to be zeroed is so when it is allocated.
+template <class P>
+inline constexpr bool kMapsZeros = [] {
+  if constexpr (requires { P::kMapsZeros; }) {
+    return P::kMapsZeros;
+  } else {
+    return true;
+  }
+}();
 
 template <class P>
 concept KmallocPlatform = platform::SpinLockPlatform<P> && PageSource<P> &&

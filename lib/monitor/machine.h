@@ -52,6 +52,11 @@ struct MemoryInfo {
   std::uint64_t free_bytes;          // in the page-frame allocator
   std::uint64_t largest_free_bytes;  // longest free contiguous run
   std::uint64_t kernel_bytes;        // the loaded image, its stacks and tables
+  std::uint64_t heap_bytes;          // page frames that the kernel's heap has
+  std::uint64_t heap_used_bytes;     // of those, by its objects
+  std::uint64_t heap_objects;
+  std::uint64_t heap_kept_bytes;      // at hand for more of them
+  std::uint64_t heap_returned_bytes;  // given back so far
 };
 
 struct PciInfo {

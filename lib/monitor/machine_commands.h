@@ -97,6 +97,12 @@ template <class S>
   MemoryInfo memory = s.machine.memory();
   s.out.text("total   ").size(memory.total_bytes);
   s.out.text("\nkernel  ").size(memory.kernel_bytes);
+  s.out.text("\nheap    ").size(memory.heap_bytes);
+  s.out.text(", in use ").size(memory.heap_used_bytes).text(" by ");
+  s.out.number(memory.heap_objects);
+  s.out.text(memory.heap_objects == 1 ? " object" : " objects");
+  s.out.text(", kept ").size(memory.heap_kept_bytes);
+  s.out.text(", given back ").size(memory.heap_returned_bytes);
   s.out.text("\nfree    ").size(memory.free_bytes);
   s.out.text(", longest run ").size(memory.largest_free_bytes).text("\n");
   return Status::kDone;

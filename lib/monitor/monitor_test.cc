@@ -355,8 +355,12 @@ TEST(MonitorNoDiskTest, RandomBytesAreNoFilesystem) {
 TEST(MonitorNoDiskTest, TheMachineTells) {
   EmptyBench bench;
   EXPECT_EQ(bench.output("mem"),
-            "total   64 MiB\nkernel  1.5 MiB\nfree    48 MiB, longest run 32 "
-            "MiB\n");
+            "total   64 MiB\nkernel  1.5 MiB\n"
+            "heap    10 MiB, in use 9 MiB by 1234 objects, kept 96 KiB, "
+            "given back 2 MiB\n"
+            "free    48 MiB, longest run 32 MiB\n");
+  bench.machine.objects = 1;
+  EXPECT_NE(bench.output("mem").find("by 1 object,"), std::string::npos);
   EXPECT_EQ(bench.output("pci"),
             "00:00.0 8086:29c0 rev 00 class 060000 host bridge\n"
             "00:1f.7 1af4:1042 rev 01 class 010000 SCSI controller, "

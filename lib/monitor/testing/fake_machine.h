@@ -65,7 +65,10 @@ class FakeMachine {
             disks_[i].device.block_bytes()};
   }
   D& disk_device(std::size_t i) { return disks_[i].device; }
-  MemoryInfo memory() { return {64 << 20, 48 << 20, 32 << 20, 3 << 19}; }
+  MemoryInfo memory() {
+    return {64 << 20, 48 << 20, 32 << 20, 3 << 19, 10 << 20,
+            9 << 20,  objects,  96 << 10, 2 << 20};
+  }
   std::size_t pci_count() { return 2; }
   PciInfo pci(std::size_t i) {
     if (i == 0) return {0, 0, 0, 0, 0x8086, 0x29c0, 6, 0, 0, 0, ""};
@@ -79,6 +82,7 @@ class FakeMachine {
   void reboot() { ++reboots; }
   void poweroff(std::uint8_t status) { power_status = status; }
 
+  std::uint64_t objects = 1234;
   std::uint64_t uptime = 1'234'567'890;
   int reboots = 0;
   std::optional<int> power_status;
