@@ -7,8 +7,9 @@
 //
 // Contexts: any.
 // Failure: prepare(): false without memory for the map.
-// Ordering: relaxed: who has an address of a chunk has it from somebody who got
-//   it after the chunk was added.
+// Ordering: the map itself is acquired from who made it. Its bits are relaxed:
+//   who has an address of a chunk has it from somebody who got it after the
+//   chunk was added.
 // Complexity: O(1).
 #pragma once
 
@@ -40,14 +41,20 @@ requires kIsHardened<P>
 class ChunkMap<P> {
  public:
   [[nodiscard]] bool prepare(P& ground) {
-    if (words_ == nullptr) {
-      words_ = static_cast<Word*>(ground.map(kBytes, kPageBytes));
+    if (words() != nullptr) return true;
+    auto* made = static_cast<Word*>(ground.map(kBytes, kPageBytes));
+    if (made == nullptr) return false;
+    Word* none = nullptr;
+    // Somebody may have been quicker.
+    if (!words_.compare_exchange_strong(none, made, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+      ground.unmap(made, kBytes);
     }
-    return words_ != nullptr;
+    return true;
   }
   void end(P& ground) {
-    if (words_ != nullptr) ground.unmap(words_, kBytes);
-    words_ = nullptr;
+    if (words() != nullptr) ground.unmap(words(), kBytes);
+    words_.store(nullptr, std::memory_order_relaxed);
   }
   void add(const void* chunk) {
     (void)word_of(chunk).fetch_or(bit_of(chunk), std::memory_order_relaxed);
@@ -57,7 +64,7 @@ class ChunkMap<P> {
   }
   // Whether a chunk has this address in it.
   [[nodiscard]] bool has(const void* address) const {
-    return words_ != nullptr &&
+    return words() != nullptr &&
            (word_of(address).load(std::memory_order_relaxed) &
             bit_of(address)) != 0;
   }
@@ -73,15 +80,18 @@ class ChunkMap<P> {
   [[nodiscard]] static std::size_t index_of(const void* address) {
     return reinterpret_cast<std::uintptr_t>(address) / kChunkBytes % kChunks;
   }
+  [[nodiscard]] Word* words() const {
+    return words_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] Word& word_of(const void* address) const {
-    return words_[index_of(address) / 64];
+    return words()[index_of(address) / 64];
   }
   [[nodiscard]] static std::uint64_t bit_of(const void* address) {
     return std::uint64_t{1} << (index_of(address) % 64);
   }
 
   // Zeros are what an atomic zero is made of.
-  Word* words_ = nullptr;
+  typename P::template Atomic<Word*> words_{nullptr};
 };
 
 }  // namespace odo::kmalloc

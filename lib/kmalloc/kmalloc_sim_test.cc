@@ -44,7 +44,7 @@ TEST(KmallocScaleTest, AMillionObjectsOn64Cpus) {
   const unsigned runs = std::getenv("ODO_LONG") != nullptr ? 100 : 5;
   for (unsigned seed = 1; seed <= runs; ++seed) {
     Machine machine(seed);
-    ManyCpus cpus(machine, 64, 1'000'000);
+    ManyCpus<> cpus(machine, 64, 1'000'000);
     EXPECT_EQ(machine.run(), "") << "seed " << seed;
     EXPECT_GT(cpus.harvests(), 100u);
     std::printf(
@@ -54,6 +54,15 @@ TEST(KmallocScaleTest, AMillionObjectsOn64Cpus) {
         static_cast<unsigned long long>(machine.turns()),
         static_cast<unsigned long long>(cpus.posts()),
         static_cast<unsigned long long>(cpus.harvests()), cpus.lanes());
+  }
+}
+
+// The map of what is the heap's begins with the first chunk, which many want.
+TEST(KmallocScaleTest, AHardenedHeapKnowsItsObjects) {
+  for (unsigned seed = 1; seed <= 100; ++seed) {
+    Machine machine(seed);
+    ManyCpus<true> cpus(machine, 16, 1'000);
+    EXPECT_EQ(machine.run(), "") << "seed " << seed;
   }
 }
 

@@ -85,6 +85,7 @@ class Machine {
   }
 
   [[nodiscard]] void* map(std::size_t bytes, std::size_t alignment) {
+    step();
     void* memory = std::aligned_alloc(alignment, bytes);
     ODO_CHECK(memory != nullptr);
     std::memset(memory, 0, bytes);
@@ -175,9 +176,11 @@ class MachineAtomic {
   T value_{};
 };
 
+template <bool Hardened>
 struct MachineGround {
   template <class T>
   using Atomic = MachineAtomic<T>;
+  static constexpr bool kHardened = Hardened;
 
   void relax() { Machine::current().rest(); }
   [[nodiscard]] void* map(std::size_t bytes, std::size_t alignment) {
@@ -194,18 +197,20 @@ struct MachineGround {
     Machine::current().fail(misuse_text(fault.what));
   }
 };
-static_assert(KmallocPlatform<MachineGround>);
+static_assert(KmallocPlatform<MachineGround<false>>);
 
 // Each CPU allocates, and gives most of it to others, who free it; lanes are
 // left and taken, flushed and reclaimed meanwhile.
+template <bool Hardened = false>
 class ManyCpus {
  public:
-  using HeapT = Heap<MachineGround>;
-  using LaneT = Lane<MachineGround>;
+  using Ground = MachineGround<Hardened>;
+  using HeapT = Heap<Ground>;
+  using LaneT = Lane<Ground>;
 
   ManyCpus(Machine& machine, unsigned cpus, std::size_t objects)
       : machine_(machine), mail_(cpus), left_(cpus), objects_(objects) {
-    new (&room_.heap) HeapT(MachineGround());
+    new (&room_.heap) HeapT(Ground());
     for (unsigned cpu = 0; cpu < cpus; ++cpu) {
       machine.add_cpu([this, cpu] { run_cpu(cpu); });
     }
@@ -299,6 +304,10 @@ class ManyCpus {
   }
   void free(LaneT& lane, const Object& object) {
     const Mark mark = mark_of(object.memory, object.bytes);
+    if constexpr (Hardened) {
+      machine_.require(heap().is_object(object.memory),
+                       "an object is not known");
+    }
     machine_.require(
         read(object.memory) == mark && read(end_of(object)) == mark,
         "an object is not what it was");
