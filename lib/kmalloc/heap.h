@@ -135,7 +135,12 @@ class Heap {
                                                   bool zeroed) {
     if (bytes > kMaxBytes || alignment > kMaxBytes) return nullptr;
     if (bytes <= kMaxSmallBytes) bytes = kMaxSmallBytes + 1;
-    return arena_.take_large(bytes, alignment, zeroed);
+    void* object = arena_.take_large(bytes, alignment, zeroed);
+    if (object == nullptr) [[unlikely]] {
+      (void)reclaim_unowned(0);
+      object = arena_.take_large(bytes, alignment, zeroed);
+    }
+    return object;
   }
   // Null, or a large one; false if it is an object of a slab.
   [[nodiscard]] bool free_if_large(void* object) {
@@ -211,15 +216,15 @@ class Heap {
   // Gives back up to `target_bytes` of what is free: what this lane has at
   // hand, and lanes that nobody has, and the arena. How many bytes that were.
   std::size_t reclaim(LaneT& lane, std::size_t target_bytes) {
-    for (LaneT* other = lanes_.load(std::memory_order_acquire);
-         other != nullptr; other = other->next_) {
-      if (!other->adopt()) continue;
-      other->flush();
-      other->abandon();
-    }
-    // Last, as the others sent home what is this one's; what it sends to them,
-    // they are minded for.
+    // The others first: what they have at hand may be this one's.
+    flush_left_lanes();
     lane.flush();
+    return reclaim_unowned(target_bytes);
+  }
+  // The same without a lane of the caller's. With a target of 0 everything is
+  // the arena's, and nothing the page source's.
+  std::size_t reclaim_unowned(std::size_t target_bytes) {
+    flush_left_lanes();
     while (SlabFields<P>* unit = depot_.take()) {
       auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
       arena_.give_units(chunk, unit->unit, 1);
@@ -240,6 +245,14 @@ class Heap {
   static constexpr std::size_t kLaneBytes =
       align_up(sizeof(LaneT) + kStackEntries * sizeof(void*), kPageBytes);
 
+  void flush_left_lanes() {
+    for (LaneT* other = lanes_.load(std::memory_order_acquire);
+         other != nullptr; other = other->next_) {
+      if (!other->adopt()) continue;
+      other->flush();
+      other->abandon();
+    }
+  }
   // Whether some class serves it.
   [[nodiscard]] ODO_ALWAYS_INLINE static constexpr bool is_small(
       std::size_t bytes, std::size_t alignment) {
@@ -256,6 +269,10 @@ class Heap {
     LaneT* lane = own();
     if (lane == nullptr) return nullptr;
     void* object = lane->fill_and_pop(cls);
+    if (object == nullptr) [[unlikely]] {
+      (void)reclaim(*lane, 0);
+      object = lane->fill_and_pop(cls);
+    }
     done(own, *lane);
     return object;
   }

@@ -190,6 +190,18 @@ class alignas(64) Lane {
     if (other_count != 0) send_home(others, other_count);
   }
   static constexpr std::uint32_t kMostHome = 512;
+  // One object of the slabs that are there; null if none is free.
+  [[nodiscard]] void* take_partial(std::uint32_t cls) {
+    if (partial_[cls].empty()) return nullptr;
+    void* object = nullptr;
+    (void)fetch(cls, &object + 1, 1);
+    return object;
+  }
+  // What others freed is free, and what is empty the arena's.
+  void tidy() {
+    harvest();
+    for (std::uint32_t cls = 0; cls < kClasses; ++cls) drop_empty(cls);
+  }
   [[nodiscard]] bool any_told() const {
     return told_.load(std::memory_order_relaxed) != nullptr;
   }
@@ -416,8 +428,7 @@ class alignas(64) Lane {
               std::memory_order_acquire, std::memory_order_relaxed)) {
         return;  // it has an owner, or another minder, who looks again
       }
-      harvest();
-      for (std::uint32_t cls = 0; cls < kClasses; ++cls) drop_empty(cls);
+      tidy();
       state_.store(std::uint32_t(LaneState::kLeft), std::memory_order_seq_cst);
     }
   }

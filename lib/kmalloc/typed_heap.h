@@ -233,12 +233,6 @@ class TypedHeap {
     const auto mine = [&own] { return &own; };
     object = allocate_some(own, bytes, alignment, flags, mine);
     if (object == nullptr) {
-      // Others' memory may do: what the lanes that nobody has, and the depot,
-      // have set aside.
-      (void)heap_.reclaim(own, 0);
-      object = allocate_some(own, bytes, alignment, flags, mine);
-    }
-    if (object == nullptr) {
       if (type.is_limited()) {
         (void)type.used_.fetch_sub(real, std::memory_order_seq_cst);
       }

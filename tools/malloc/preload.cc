@@ -4,9 +4,20 @@
 //
 //   LD_PRELOAD=libodomalloc.so program
 //
+// Programs of our own link it in (//tools/malloc). A sanitizer has an allocator
+// of its own: there this is nothing.
+//
 // It needs no C++ library, which programs in C would have to load for nothing:
 // what throws is in the library that whoever calls operator new has. The forms
 // that do not throw do not call the program's new handler either.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ODO_NO_MALLOC
+#endif
+#endif
+
+#if !defined(ODO_NO_MALLOC)
+
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -202,7 +213,10 @@ ODO_EXPORT std::size_t malloc_usable_size(void* object) {
   return ThreadHeap::usable_bytes(object);
 }
 ODO_EXPORT int malloc_trim(std::size_t /*keep*/) {
-  return ThreadHeap::reclaim(~std::size_t{0}) != 0 ? 1 : 0;
+  constexpr std::size_t kAll = ~std::size_t{0};
+  const std::size_t bytes = lanes == Lanes::kCpus ? CpuHeap::reclaim(kAll)
+                                                  : ThreadHeap::reclaim(kAll);
+  return bytes != 0 ? 1 : 0;
 }
 
 }  // extern "C"
@@ -251,3 +265,5 @@ ODO_NEW_(new)
 ODO_NEW_(new[])
 ODO_DELETE_(delete)
 ODO_DELETE_(delete[])
+
+#endif  // !defined(ODO_NO_MALLOC)

@@ -91,24 +91,32 @@ class CpuHeap {
   [[nodiscard]] static Heap<HostGround>& heap() { return ThreadHeap::heap(); }
 
   [[nodiscard]] ODO_NOINLINE static void* allocate_slowly(std::uint32_t cls) {
-    const Here here = find_lane();
-    if (here.lane == nullptr) return nullptr;
-    LaneT& lane = *here.lane;
-    platform::SpinGuard guard(here.lock());
-    if (lane.any_told()) lane.harvest();
-    std::array<void*, kMostBatch> batch;
-    const std::uint32_t want = lane.next_batch(cls);
-    const std::uint32_t have = lane.fetch(cls, batch.data() + want, want);
-    if (have == 0) return nullptr;
-    // The last one is the caller's; the others, unless we are elsewhere by now,
-    // the CPU's.
-    void** first = batch.data() + (want - have);
-    const std::uint32_t others = have - 1;
-    const std::uint32_t pushed =
-        Sequence::push_many(lanes_.data(), &lane, cls, first, others);
-    lane.take_home(first + pushed, others - pushed);
-    note_allocated(batch[want - 1], class_bytes(cls));
-    return batch[want - 1];
+    void* object = fetch(cls);
+    if (object == nullptr) [[unlikely]] {
+      // Other CPUs' lanes may have what was freed to them.
+      (void)reclaim(0);
+      object = fetch(cls);
+    }
+    // To the last one.
+    for (std::size_t cpu = 0; object == nullptr && cpu < kMaxCpus; ++cpu) {
+      LaneT* lane = __atomic_load_n(&lanes_[cpu], __ATOMIC_ACQUIRE);
+      if (lane->is_nobodys()) continue;
+      platform::SpinGuard guard(slots_.object[cpu].lock);
+      object = lane->take_partial(cls);
+    }
+    note_allocated(object, class_bytes(cls));
+    return object;
+  }
+  // As Heap's; but for what the CPUs' stacks have at hand, and with the slabs
+  // of all CPUs.
+  static std::size_t reclaim(std::size_t target_bytes) {
+    for (std::size_t cpu = 0; cpu < kMaxCpus; ++cpu) {
+      LaneT* lane = __atomic_load_n(&lanes_[cpu], __ATOMIC_ACQUIRE);
+      if (lane->is_nobodys()) continue;
+      platform::SpinGuard guard(slots_.object[cpu].lock);
+      lane->tidy();
+    }
+    return heap().reclaim_unowned(target_bytes);
   }
   ODO_NOINLINE static void free_slowly(void* object) {
     if (heap().free_if_large(object)) return;
@@ -169,6 +177,26 @@ class CpuHeap {
     std::uint32_t cpu;
     [[nodiscard]] Lock& lock() const { return slots_.object[cpu].lock; }
   };
+  // One object, and others for the CPU's stack; null if there is no memory.
+  [[nodiscard]] static void* fetch(std::uint32_t cls) {
+    const Here here = find_lane();
+    if (here.lane == nullptr) return nullptr;
+    LaneT& lane = *here.lane;
+    platform::SpinGuard guard(here.lock());
+    if (lane.any_told()) lane.harvest();
+    std::array<void*, kMostBatch> batch;
+    const std::uint32_t want = lane.next_batch(cls);
+    const std::uint32_t have = lane.fetch(cls, batch.data() + want, want);
+    if (have == 0) return nullptr;
+    // The last one is the caller's; the others, unless we are elsewhere by now,
+    // the CPU's.
+    void** first = batch.data() + (want - have);
+    const std::uint32_t others = have - 1;
+    const std::uint32_t pushed =
+        Sequence::push_many(lanes_.data(), &lane, cls, first, others);
+    lane.take_home(first + pushed, others - pushed);
+    return batch[want - 1];
+  }
   // The lane of the CPU that we are on just now, which has one by then; null
   // without memory.
   [[nodiscard]] static Here find_lane() {
