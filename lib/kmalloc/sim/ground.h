@@ -224,6 +224,7 @@ class SimField {
  public:
   using Where = std::source_location;
 
+  // NOLINTNEXTLINE(google-explicit-constructor): in the place of a T
   operator T() const {
     touch(sim::PlainAccess::kRead);
     return value_;

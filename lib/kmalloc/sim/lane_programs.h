@@ -143,7 +143,8 @@ inline void a_chunk_goes_under_a_teller(Engine& m) {
 }
 
 // Each has an empty slab to give and wants one.
-inline void units_through_the_depot(Engine& m, unsigned lanes, unsigned slabs) {
+inline void units_through_the_depot(Engine& m, unsigned lanes,
+                                    std::size_t slabs) {
   KmallocWorld w(lanes);
   for (unsigned t = 0; t < lanes; ++t) {
     const std::vector<void*> objects = w.allocate_some(t, kLarger, 16 * slabs);

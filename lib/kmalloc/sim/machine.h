@@ -53,6 +53,7 @@ class Machine {
     const PanicHook outer = panic_hook;
     panic_hook = [](const PanicSite& site) { current().fail(site.text); };
     std::vector<sim::Fiber*> left;
+    left.reserve(cpus_.size());
     for (const auto& cpu : cpus_) left.push_back(cpu.get());
     while (!left.empty() && failure_.empty()) {
       const std::size_t pick = random_() % left.size();

@@ -103,6 +103,7 @@ class KmallocWorld {
   [[nodiscard]] std::vector<void*> allocate_some(unsigned i, std::size_t bytes,
                                                  std::size_t count) {
     std::vector<void*> some;
+    some.reserve(count);
     for (std::size_t n = 0; n < count; ++n) some.push_back(allocate(i, bytes));
     std::sort(some.begin(), some.end());
     return some;
