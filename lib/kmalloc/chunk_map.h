@@ -44,6 +44,7 @@ class ChunkMap<P> {
     if (words() != nullptr) return true;
     auto* made = static_cast<Word*>(ground.map(kBytes, kPageBytes));
     if (made == nullptr) return false;
+    if (!kMapsZeros<P>) __builtin_memset(static_cast<void*>(made), 0, kBytes);
     Word* none = nullptr;
     // Somebody may have been quicker.
     if (!words_.compare_exchange_strong(none, made, std::memory_order_release,
