@@ -267,7 +267,9 @@ void* grown(void* object, std::size_t bytes) {
     return std::realloc(object, bytes);
   } else {
     if (ThreadHeap::resize(object, bytes)) return object;
-    void* moved = H::allocate(bytes);
+    void* moved = ThreadHeap::move(object, bytes);
+    if (moved != nullptr) return moved;
+    moved = H::allocate(bytes);
     if (moved == nullptr) return nullptr;
     const std::size_t before = ThreadHeap::usable_bytes(object);
     std::memcpy(moved, object, std::min(before, bytes));

@@ -250,6 +250,43 @@ class Arena {
     return fits;
   }
 
+  // Another size of a huge one, at another address if need be, without a copy;
+  // null if that can't be done, and then it is as it was.
+  [[nodiscard]] void* move_huge(void* object, std::size_t bytes) {
+    if constexpr (requires(P p) { p.remap(object, bytes, bytes, bytes); }) {
+      ChunkFront<P>& front = front_of_large(object);
+      if (front.kind != ChunkFront<P>::Kind::kHuge) return nullptr;
+      const auto& huge = static_cast<const HugeChunk<P>&>(front);
+      const auto before =
+          static_cast<std::size_t>(static_cast<std::byte*>(object) -
+                                   static_cast<std::byte*>(huge.mapping));
+      if (bytes <= kMostRunBytes || bytes > kMostHugeBytes - before) {
+        return nullptr;
+      }
+      const std::size_t total = before + align_up(bytes, kPageBytes);
+      const std::size_t last = huge.mapped_bytes;
+      map_.remove(&huge);
+      void* memory = ground_.remap(huge.mapping, last, total, kChunkBytes);
+      if (memory == nullptr) {
+        map_.add(&huge);
+        return nullptr;
+      }
+      std::byte* moved = static_cast<std::byte*>(memory) + before;
+      auto& now = static_cast<HugeChunk<P>&>(front_of_large(moved));
+      map_.add(&now);
+      now.mapping = memory;
+      now.mapped_bytes = total;
+      now.object = moved;
+      now.object_bytes = total - before;
+      platform::SpinGuard guard(lock_);
+      counts_.mapped = counts_.mapped - last + total;
+      counts_.in_use = counts_.in_use - last + total;
+      return moved;
+    } else {
+      return nullptr;
+    }
+  }
+
   // --- for hardened heaps ----------------------------------------------------
   // Whether a chunk's header is where an address leads.
   [[nodiscard]] bool has_chunk_of(const void* address) const {
@@ -285,6 +322,8 @@ class Arena {
 
  private:
   static constexpr std::size_t kMostRunBytes = std::size_t{1024} * 1024;
+  static constexpr std::size_t kMostHugeBytes =
+      ~std::size_t{0} - 2 * kChunkBytes;
 
   [[nodiscard]] static constexpr std::uint64_t units_mask(unsigned first,
                                                           unsigned count) {
@@ -340,8 +379,9 @@ class Arena {
     // In front of the object a page for the header; or, if the object has to
     // begin with a chunk, as much as its alignment.
     const std::size_t front = alignment <= kPageBytes ? kPageBytes : alignment;
-    const std::size_t most = ~std::size_t{0} - 2 * kChunkBytes;
-    if (front > most / 2 || bytes > most - front) return nullptr;
+    if (front > kMostHugeBytes / 2 || bytes > kMostHugeBytes - front) {
+      return nullptr;
+    }
     const std::size_t total = front + align_up(bytes, kPageBytes);
     const std::size_t align = front > kChunkBytes ? front : kChunkBytes;
     void* memory = map_chunk(total, align, front - 1);

@@ -212,6 +212,14 @@ class Heap {
     return arena_.resize_large(object, bytes);
   }
 
+  // Where resize() says no: the address of what holds the same then, if that
+  // takes no copy; else null. Very large ones alone.
+  [[nodiscard]] void* move(void* object, std::size_t bytes) {
+    if (class_if_small(object) < kClasses) return nullptr;
+    check_large(object);
+    return bytes > kMaxBytes ? nullptr : arena_.move_huge(object, bytes);
+  }
+
   // --- pressure --------------------------------------------------------------
   // Gives back up to `target_bytes` of what is free: what this lane has at
   // hand, and lanes that nobody has, and the arena. How many bytes that were.

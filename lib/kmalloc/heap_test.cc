@@ -49,6 +49,17 @@ class TestGround : public HostGround {
     pages->bytes -= bytes;
     HostGround::unmap(memory, bytes);
   }
+  [[nodiscard]] void* remap(void* memory, std::size_t bytes,
+                            std::size_t new_bytes,
+                            std::size_t alignment) const {
+    void* now = HostGround::remap(memory, bytes, new_bytes, alignment);
+    if (now == nullptr) return nullptr;
+    EXPECT_EQ(pages->mapped[memory], bytes);
+    pages->mapped.erase(memory);
+    pages->mapped[now] = new_bytes;
+    pages->bytes = pages->bytes - bytes + new_bytes;
+    return now;
+  }
 };
 
 class HeapTest : public ::testing::Test {
@@ -190,6 +201,39 @@ TEST_F(HeapTest, ResizesInPlaceWhereThereIsRoom) {
   EXPECT_FALSE(heap_->resize(run, 1'000'000));
   free(next);
   free(run);
+}
+
+TEST_F(HeapTest, AVeryLargeOneMovesWithItsPages) {
+  for (const std::size_t alignment : {1u << 12, 1u << 16, 1u << 22}) {
+    auto* object = static_cast<unsigned char*>(
+        heap_->allocate_large(3'000'000, alignment, false));
+    ASSERT_NE(object, nullptr);
+    void* in_the_way = heap_->allocate_large(3'000'000, 4096, false);
+    std::memset(object, 7, 3'000'000);
+    for (const std::size_t bytes :
+         {5'000'000u, 40'000'000u, 8'000'000u, 1'500'000u}) {
+      object = static_cast<unsigned char*>(heap_->move(object, bytes));
+      ASSERT_NE(object, nullptr);
+      EXPECT_GE(heap_->usable_bytes(object), bytes);
+      EXPECT_LT(heap_->usable_bytes(object), bytes + 4096);
+      for (std::size_t i = 0; i < std::min(bytes, std::size_t{3'000'000});
+           ++i) {
+        ASSERT_EQ(object[i], 7);
+      }
+      object[bytes - 1] = 7;
+      EXPECT_GE(pages_.bytes, heap_->counts().mapped);
+    }
+    // Not to where there is no header, nor past what there can be.
+    EXPECT_EQ(heap_->move(object, 100'000), nullptr);
+    EXPECT_EQ(heap_->move(object, ~std::size_t{0} / 2), nullptr);
+    free(object);
+    free(in_the_way);
+  }
+  EXPECT_EQ(heap_->counts().in_use, 0);
+  void* small = allocate(100);
+  EXPECT_EQ(heap_->move(small, 3'000'000), nullptr);
+  free(small);
+  end();
 }
 
 // Random operations beside a model that knows what each byte has to be.

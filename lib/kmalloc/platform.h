@@ -61,6 +61,9 @@ struct MemoryFault {
 // and that they may read as zeros; true if they will, false if nothing comes of
 // it.
 //
+// If it has remap(memory, bytes, new_bytes, alignment), as HostGround, very
+// large allocations grow without a copy.
+//
 // Contexts: lanes' owners, without locks held.
 template <class P>
 concept PageSource = requires(P& ground, void* memory, std::size_t bytes) {

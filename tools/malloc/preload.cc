@@ -165,7 +165,9 @@ ODO_EXPORT void* realloc(void* object, std::size_t bytes) {
   }
   if (bytes > PTRDIFF_MAX) return checked(nullptr);
   if (ThreadHeap::resize(object, rounded(bytes))) return object;
-  void* moved = allocate(bytes);
+  void* moved = ThreadHeap::move(object, rounded(bytes));
+  if (moved != nullptr) return moved;
+  moved = allocate(bytes);
   if (moved == nullptr) return nullptr;
   const std::size_t before = ThreadHeap::usable_bytes(object);
   std::memcpy(moved, object, before < bytes ? before : bytes);

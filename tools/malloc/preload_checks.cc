@@ -315,12 +315,46 @@ int reallocates() {
   for (const size_t alignment : {size_t{64}, size_t{65'536}, 4 * kMiB}) {
     void* aligned = aligned_alloc(alignment, alignment);
     fill(aligned, 64, 9);
-    for (const size_t size : {200u, 90'000u, 5'000'000u, 70u}) {
+    for (const size_t size :
+         {12'000'000u, 40'000'000u, 200u, 90'000u, 5'000'000u, 9'000'000u,
+          3'000'000u, 1'100'000u, 70u}) {
       aligned = unknown(std::realloc(aligned, unknown(size)));
       want(aligned != nullptr && is_filled(aligned, 64, 9));
     }
     std::free(aligned);
   }
+  return 0;
+}
+
+// A program that reads what it does not know the size of.
+int grows_by_steps() {
+  const auto begin = std::chrono::steady_clock::now();
+  constexpr size_t kStep = 4096;
+  constexpr size_t kSteps = 8 * kMiB / kStep;
+  std::array<unsigned char*, 3> buffers{};
+  for (size_t n = 1; n <= kSteps; ++n) {
+    for (unsigned char*& buffer : buffers) {
+      buffer = static_cast<unsigned char*>(
+          unknown(std::realloc(buffer, unknown(n * kStep))));
+      want(buffer != nullptr);
+      fill(buffer + (n - 1) * kStep, kStep, static_cast<unsigned char>(n));
+    }
+  }
+  want(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  for (unsigned char* buffer : buffers) {
+    for (size_t n = 1; n <= kSteps; ++n) {
+      want(is_filled(buffer + (n - 1) * kStep, kStep,
+                     static_cast<unsigned char>(n)));
+    }
+    for (size_t n = kSteps; n > 0; n -= n / 8 + 1) {
+      buffer = static_cast<unsigned char*>(
+          unknown(std::realloc(buffer, unknown(n * kStep))));
+      want(is_filled(buffer + (n - 1) * kStep, kStep,
+                     static_cast<unsigned char>(n)));
+    }
+    std::free(buffer);
+  }
+  want(status("VmRSS") < 60 * 1024);
   return 0;
 }
 
@@ -765,6 +799,7 @@ const struct {
     {"too_large", too_large},
     {"zeroes", zeroes},
     {"reallocates", reallocates},
+    {"grows_by_steps", grows_by_steps},
     {"aligns", aligns},
     {"keeps_errno", keeps_errno},
     {"trims", trims},

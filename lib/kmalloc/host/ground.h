@@ -51,6 +51,24 @@ class HostGround : public platform::HostPlatform {
     return done;
   }
 
+  // The same memory with another size, where it is or at another multiple of
+  // `alignment`, without a copy; null if that can't be done.
+  [[nodiscard]] void* remap(void* memory, std::size_t bytes,
+                            std::size_t new_bytes,
+                            std::size_t alignment) const {
+    const int before = errno;
+    void* at = mremap(memory, bytes, new_bytes, 0);
+    if (at == MAP_FAILED) {
+      // If it can't go there the system may have taken the room back already.
+      void* room = map(new_bytes, alignment);
+      if (room == nullptr) return nullptr;
+      at =
+          mremap(memory, bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, room);
+    }
+    errno = before;
+    return at == MAP_FAILED ? nullptr : at;
+  }
+
   // Whoever we wait for may wait for this processor.
   void relax() const {
     constexpr unsigned kPatience = 64;

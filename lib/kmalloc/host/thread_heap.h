@@ -82,6 +82,9 @@ class ThreadHeap {
     note_allocated(object, bytes);
     return true;
   }
+  [[nodiscard]] static void* move(void* object, std::size_t bytes) {
+    return heap().move(object, bytes);
+  }
   static std::size_t reclaim(std::size_t target_bytes) {
     LaneT* lane = own_lane();
     if (lane == nullptr) return 0;
