@@ -64,7 +64,7 @@ class TypedLane {
   }
 
   Lane<P>* lane_;
-  TypedLane* next_ = nullptr;
+  PlainOn<P, TypedLane*> next_{};
   Counts counts_[kMaxTypes];
 };
 
@@ -144,7 +144,7 @@ class TypedHeap {
     // MW; of types without a limit it is a hint: who waits for memory looks
     // again each time anybody frees something after it began.
     if (waiting_.load(std::memory_order_seq_cst) != 0) [[unlikely]]
-      wake_waiters();
+      wake_waiters(lane);
   }
 
   [[nodiscard]] TypeCounts counts(const Type& type) const {
@@ -271,7 +271,9 @@ class TypedHeap {
                                                std::memory_order_relaxed));
     return true;
   }
-  ODO_NOINLINE void wake_waiters() {
+  ODO_NOINLINE void wake_waiters(LaneT& lane) {
+    // What this lane has at hand is no use to them.
+    lane.lane().flush();
     // Release: the room that was made, with the acquire of who waited.
     (void)freed_.fetch_add(1, std::memory_order_release);
     if constexpr (CanPark<P>) ground_.unpark_all(freed_);

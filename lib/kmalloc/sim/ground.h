@@ -36,7 +36,7 @@ namespace odo::kmalloc {
 template <class T>
 class SimWord {
   using Real = sim::SimAtomic<T>;
-  static constexpr bool kLate = std::unsigned_integral<T> && sizeof(T) <= 4;
+  static constexpr bool kLate = std::unsigned_integral<T>;
   static constexpr std::uint32_t kFresh = 0x0f4e50;
   static constexpr std::uint32_t kStored = 0x0f4e51;
   static constexpr std::uint32_t kReal = 0x0f4e52;
@@ -149,10 +149,39 @@ class SimMemory {
     return *current_;
   }
 
+  // From now on map() always fails.
+  void end() { is_at_end_ = true; }
+
+  // --- who sleeps on which word
+  // ------------------------------------------------ What futex(2) promises and
+  // no more: the look at the word and the falling asleep are one step for
+  // whoever wakes.
+  void park(SimWord<std::uint32_t>& word, std::uint32_t seen) {
+    sim::Engine& engine = sim::Engine::current();
+    if (word.fetch_add(0, std::memory_order_relaxed) != seen) return;
+    sleepers_.push_back({&word, engine.self()});
+    engine.block();
+  }
+  void unpark_all(const SimWord<std::uint32_t>& word) {
+    // wake() lets others run, who may fall asleep here anew: once more for them
+    // does no harm.
+    for (std::size_t i = 0; i < sleepers_.size();) {
+      const Sleeper sleeper = sleepers_[i];
+      if (sleeper.word != &word) {
+        ++i;
+        continue;
+      }
+      sleepers_.erase(sleepers_.begin() + static_cast<std::ptrdiff_t>(i));
+      sim::Engine::current().wake(sleeper.thread);
+      i = 0;
+    }
+  }
+
   // From now on map() fails when the engine says so.
   void allow_faults() { may_fail_ = true; }
 
   [[nodiscard]] void* map(std::size_t bytes, std::size_t alignment) {
+    if (is_at_end_) return nullptr;
     if (may_fail_ && sim::Engine::current().inject_fault()) return nullptr;
     void* memory = pool().take(bytes, alignment, used_[bytes]++);
     mapped_.emplace_back(memory, bytes);
@@ -185,6 +214,10 @@ class SimMemory {
 
  private:
   using Block = std::pair<void*, std::size_t>;
+  struct Sleeper {
+    const SimWord<std::uint32_t>* word;
+    sim::ThreadId thread;
+  };
 
   // The programs keep what they write outside of the objects: of a chunk only
   // its header, and the bits of slabs that have them in front, are not zero.
@@ -215,6 +248,8 @@ class SimMemory {
   std::size_t mapped_bytes_ = 0;
   std::size_t maps_ = 0;
   bool may_fail_ = false;
+  bool is_at_end_ = false;
+  std::vector<Sleeper> sleepers_;
 };
 
 // A field that isn't atomic, and may not be raced for. What is known of it is
@@ -267,6 +302,12 @@ class KmallocSimGround : public sim::SimPlatform {
   }
   [[nodiscard]] bool release(void* memory, std::size_t bytes) const {
     return SimMemory::current().release(memory, bytes);
+  }
+  void park(SimWord<std::uint32_t>& word, std::uint32_t seen) const {
+    SimMemory::current().park(word, seen);
+  }
+  void unpark_all(SimWord<std::uint32_t>& word) const {
+    SimMemory::current().unpark_all(word);
   }
   void kmalloc_fault(const MemoryFault& fault) const {
     sim::Engine::current().fail(misuse_text(fault.what));

@@ -16,6 +16,7 @@
 
 #include "lib/kmalloc/sim/lane_programs.h"
 #include "lib/kmalloc/sim/left_programs.h"
+#include "lib/kmalloc/sim/typed_programs.h"
 
 namespace odo::kmalloc {
 
@@ -104,6 +105,12 @@ inline std::vector<KmallocSimProgram> kmalloc_sim_programs() {
       {"reclaimed by the owner while told", kmalloc_exhaustive(kAll),
        [](Engine& m) { reclaimed_while_told(m, true); }},
       {"no memory", kmalloc_exhaustive(most(1), 2), no_memory},
+      {"one at a time", kmalloc_exhaustive(kAll),
+       [](Engine& m) { one_at_a_time(m, 1); }},
+      {"one at a time, two wait", kmalloc_exhaustive(most(1)),
+       [](Engine& m) { one_at_a_time(m, 2); }},
+      {"waits for memory", kmalloc_exhaustive(kAll), waits_for_memory},
+      {"counted meanwhile", kmalloc_exhaustive(most(2)), counted_meanwhile},
       {"mixture, random", kmalloc_seeds(sim::Mode::kRandom, 10000),
        kmalloc_mixture},
       {"mixture, PCT", kmalloc_seeds(sim::Mode::kPct, 10000), kmalloc_mixture},
