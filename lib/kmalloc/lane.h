@@ -167,16 +167,20 @@ class alignas(64) Lane {
     if (have != 0) ++counts_.fills;
     return have;
   }
-  // Up to kMostHome objects of one class go back to their slabs.
+  // Objects of one class go back to their slabs.
   void take_home(void* const* objects, std::uint32_t count) {
     if (count == 0) return;
     ++counts_.drains;
-    void* others[kMostHome];
+    void* others[kSlice];
     std::uint32_t other_count = 0;
     for (std::uint32_t done = 0; done < count;) {
       const SlabT slab = SlabT::of(objects[done]);
       if (slab.fields().owner != this) {
         others[other_count++] = objects[done++];
+        if (other_count == kSlice) {
+          send_home(others, other_count);
+          other_count = 0;
+        }
         continue;
       }
       const bool was_spent = slab.is_spent();
@@ -189,7 +193,8 @@ class alignas(64) Lane {
     }
     if (other_count != 0) send_home(others, other_count);
   }
-  static constexpr std::uint32_t kMostHome = 512;
+  // What is handled at once, so that little of a stack will do.
+  static constexpr std::uint32_t kSlice = 128;
   // One object of the slabs that are there; null if none is free.
   [[nodiscard]] void* take_partial(std::uint32_t cls) {
     if (partial_[cls].empty()) return nullptr;
@@ -345,13 +350,13 @@ class alignas(64) Lane {
   }
 
   // --- to others -------------------------------------------------------------
-  // Those of one slab together, whatever the order they were freed in: by a
+  // At most kSlice; those of one slab together, whatever the order: by a
   // chain for each of some buckets of slabs.
   void send_home(void* const* objects, std::uint32_t count) {
     ++counts_.posts;
     constexpr std::size_t kBuckets = 64;
     std::uint16_t first[kBuckets];
-    std::uint16_t next[kMostHome];
+    std::uint16_t next[kSlice];
     std::fill(first, first + kBuckets, kEnd);
     for (std::uint32_t i = 0; i < count; ++i) {
       const auto unit =

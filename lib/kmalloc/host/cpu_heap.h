@@ -17,6 +17,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -126,9 +127,9 @@ class CpuHeap {
     const std::uint32_t cls = ChunkFront<HostGround>::info_of(object);
     std::array<void*, kMostBatch + 1> batch;
     platform::SpinGuard guard(here.lock());
-    const std::uint32_t count =
-        Sequence::pop_many(lanes_.data(), &lane, cls, lane.base_of(cls),
-                           batch.data(), lane.half_of(cls));
+    const std::uint32_t count = Sequence::pop_many(
+        lanes_.data(), &lane, cls, lane.base_of(cls), batch.data(),
+        std::min<std::uint32_t>(lane.half_of(cls), kMostBatch));
     batch[count] = object;
     lane.take_home(batch.data(), count + 1);
     lane.note_drained(cls);
@@ -155,7 +156,7 @@ class CpuHeap {
 
  private:
   using Sequence = Rseq<HostGround>;
-  static constexpr std::size_t kMostBatch = LaneT::kMostHome / 2;
+  static constexpr std::size_t kMostBatch = LaneT::kSlice;
 
   using Slot = detail::CpuSlot;
   using Lock = platform::SpinLock<HostGround>;
@@ -185,7 +186,8 @@ class CpuHeap {
     platform::SpinGuard guard(here.lock());
     if (lane.any_told()) lane.harvest();
     std::array<void*, kMostBatch> batch;
-    const std::uint32_t want = lane.next_batch(cls);
+    const std::uint32_t want =
+        std::min<std::uint32_t>(lane.next_batch(cls), kMostBatch);
     const std::uint32_t have = lane.fetch(cls, batch.data() + want, want);
     if (have == 0) return nullptr;
     // The last one is the caller's; the others, unless we are elsewhere by now,
