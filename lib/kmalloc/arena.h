@@ -19,7 +19,6 @@
 //   Allocation: A Survey", 1995, section 3.4.
 #pragma once
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>

@@ -227,17 +227,13 @@ class Heap {
     // The others first: what they have at hand may be this one's.
     flush_left_lanes();
     lane.flush();
-    return reclaim_unowned(target_bytes);
+    return give_back(target_bytes);
   }
   // The same without a lane of the caller's. With a target of 0 everything is
   // the arena's, and nothing the page source's.
   std::size_t reclaim_unowned(std::size_t target_bytes) {
     flush_left_lanes();
-    while (SlabFields<P>* unit = depot_.take()) {
-      auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
-      arena_.give_units(chunk, unit->unit, 1);
-    }
-    return arena_.reclaim(target_bytes);
+    return give_back(target_bytes);
   }
   [[nodiscard]] ArenaCounts counts() { return arena_.counts(); }
 
@@ -253,6 +249,16 @@ class Heap {
   static constexpr std::size_t kLaneBytes =
       align_up(sizeof(LaneT) + kStackEntries * sizeof(void*), kPageBytes);
 
+  std::size_t give_back(std::size_t target_bytes) {
+    empty_depot();
+    return arena_.reclaim(target_bytes);
+  }
+  void empty_depot() {
+    while (SlabFields<P>* unit = depot_.take()) {
+      auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
+      arena_.give_units(chunk, unit->unit, 1);
+    }
+  }
   void flush_left_lanes() {
     for (LaneT* other = lanes_.load(std::memory_order_acquire);
          other != nullptr; other = other->next_) {
@@ -332,10 +338,7 @@ Heap<P>::~Heap() {
   // Relaxed: whoever destroys it knows of all that was done with it.
   LaneT* lane = lanes_.load(std::memory_order_relaxed);
   for (LaneT* one = lane; one != nullptr; one = one->next_) one->flush();
-  while (SlabFields<P>* unit = depot_.take()) {
-    auto& chunk = static_cast<SlabChunk<P>&>(ChunkFront<P>::of(unit));
-    arena_.give_units(chunk, unit->unit, 1);
-  }
+  empty_depot();
   while (lane != nullptr) {
     LaneT* next = lane->next_;
     lane->~LaneT();

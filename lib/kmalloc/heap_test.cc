@@ -499,6 +499,21 @@ TEST_F(HeapTest, WhatALeftLaneHasIsReclaimed) {
   EXPECT_EQ(heap_->counts().in_use, 0);
 }
 
+// In front of objects of eight bytes lie their slab's bits: in the slab, and no
+// object's.
+TEST_F(HeapDeathTest, FreedInFrontOfTheFirstObject) {
+  void* object = allocate(8);
+  const auto at = reinterpret_cast<std::uintptr_t>(object);
+  auto* front = reinterpret_cast<char*>(align_down(at, kUnitBytes));
+  EXPECT_DEATH(
+      {
+        free(front + 64);
+        lane_->flush();
+      },
+      "of 8 bytes: freed, but not the beginning");
+  free(object);
+}
+
 TEST_F(HeapDeathTest, FreedTwiceFromAfar) {
   LaneT* other = heap_->take_lane();
   void* object = allocate(48);

@@ -121,23 +121,15 @@ class Slab {
   std::size_t give_back(void* const* objects, std::size_t count,
                         const void*& wrong) const {
     std::uint64_t* bits = free_bits();
-    const std::byte* first = start() + info_->first_bytes;
-    const std::size_t all_bytes = info_->units * kUnitBytes;
     std::size_t lowest = fields_->first_word;
     std::size_t done = 0;
-    for (; done < count; ++done) {
-      const auto offset = static_cast<std::uint64_t>(
-          static_cast<const std::byte*>(objects[done]) - first);
-      if (offset >= all_bytes) break;
-      const std::uint64_t index = offset * info_->reciprocal >> 32;
-      const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-      std::uint64_t& word = bits[index / 64];
-      if (index * info_->bytes != offset || index >= info_->objects ||
-          (word & bit) != 0) [[unlikely]] {
+    for (; done < count && holds(objects[done]); ++done) {
+      std::size_t index = 0;
+      if (!index_of(objects[done], index) || is_free(index)) [[unlikely]] {
         wrong = objects[done];
         break;
       }
-      word |= bit;
+      bits[index / 64] |= std::uint64_t{1} << (index % 64);
       if (index / 64 < lowest) lowest = index / 64;
     }
     fields_->first_word = static_cast<std::uint16_t>(lowest);
