@@ -66,6 +66,9 @@ void switch_ours(benchmark::State& state) {
   state.SetItemsProcessed(2 * state.iterations());
 }
 
+// A switch there and one back, `Rounds` times. One round counts its switches;
+// several stand beside something else, in its unit.
+template <int Rounds>
 void switch_fcontext(benchmark::State& state) {
   namespace ctx = boost::context::detail;
   std::vector<std::byte> stack(64 * 1024);
@@ -74,26 +77,12 @@ void switch_fcontext(benchmark::State& state) {
         while (true) from = ctx::jump_fcontext(from.fctx, nullptr);
       });
   for (auto _ : state) {
-    other = ctx::jump_fcontext(other, nullptr).fctx;
-    benchmark::ClobberMemory();
-  }
-  state.SetItemsProcessed(2 * state.iterations());
-}
-
-// What a message may take: four switches.
-void four_switches_fcontext(benchmark::State& state) {
-  namespace ctx = boost::context::detail;
-  std::vector<std::byte> stack(64 * 1024);
-  ctx::fcontext_t other = ctx::make_fcontext(
-      stack.data() + stack.size(), stack.size(), [](ctx::transfer_t from) {
-        while (true) from = ctx::jump_fcontext(from.fctx, nullptr);
-      });
-  for (auto _ : state) {
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < Rounds; ++i) {
       other = ctx::jump_fcontext(other, nullptr).fctx;
       benchmark::ClobberMemory();
     }
   }
+  if (Rounds == 1) state.SetItemsProcessed(2 * state.iterations());
 }
 
 void switch_fiber(benchmark::State& state) {
@@ -440,7 +429,7 @@ void add_all() {
     void (*body)(benchmark::State&);
   } cases[] = {
       {"lwkt/switch/ours", switch_ours},
-      {"lwkt/switch/fcontext", switch_fcontext},
+      {"lwkt/switch/fcontext", switch_fcontext<1>},
       {"lwkt/switch-fiber/ours", switch_ours},
       {"lwkt/switch-fiber/boost-fiber", switch_fiber},
       {"lwkt/switch-fiber/ucontext", switch_ucontext},
@@ -457,7 +446,7 @@ void add_all() {
       {"lwkt/message-queued/ours", queued_ours<0>},
       {"lwkt/message-queued/boost-fiber-channel", queued_fiber},
       {"lwkt/message-switches/ours", queued_ours<0>},
-      {"lwkt/message-switches/fcontext-four-times", four_switches_fcontext},
+      {"lwkt/message-switches/fcontext-four-times", switch_fcontext<2>},
       {"lwkt/message-served/ours", queued_ours<0, Serves::kAtOnce>},
       {"lwkt/message-served/boost-fiber-channel", queued_fiber},
       {"lwkt/park-100k/ours", many_ours},

@@ -163,10 +163,8 @@ class Heap {
   // What may be used of it.
   [[nodiscard]] std::size_t usable_bytes(const void* object) const {
     if (object == nullptr) return 0;
-    if (const std::uint32_t cls = class_if_small(object); cls < kClasses) {
-      return class_bytes(cls);
-    }
-    return Arena<P>::large_bytes(object);
+    const std::size_t small = small_bytes(object);
+    return small != 0 ? small : Arena<P>::large_bytes(object);
   }
   // Of a hardened ground's heap, for any address at all: whether something that
   // was allocated, or may be, begins there; and whether it lies in the heap's
@@ -203,8 +201,7 @@ class Heap {
   // Another size without another address; false if that can't be. A smaller one
   // that would leave less than half in use is refused, too.
   [[nodiscard]] bool resize(void* object, std::size_t bytes) {
-    if (const std::uint32_t cls = class_if_small(object); cls < kClasses) {
-      const std::size_t now = class_bytes(cls);
+    if (const std::size_t now = small_bytes(object); now != 0) {
       return bytes <= now && bytes > now / 2;
     }
     if (bytes <= kMaxSmallBytes) return false;

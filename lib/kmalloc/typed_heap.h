@@ -244,12 +244,13 @@ class TypedHeap {
   template <class Own>
   void* allocate_some(Lane<P>& own, std::size_t bytes, std::size_t alignment,
                       Flags flags, Own mine) {
-    void* object = alignment <= 8
-                       ? heap_.allocate(own, bytes, mine)
-                       : heap_.allocate_aligned(own, bytes, alignment, mine);
-    if (object != nullptr && has(flags, Flags::kZero)) {
-      __builtin_memset(object, 0, bytes);
+    const bool zero = has(flags, Flags::kZero);
+    if (alignment <= 8) {
+      return zero ? heap_.allocate_zeroed(own, bytes, mine)
+                  : heap_.allocate(own, bytes, mine);
     }
+    void* object = heap_.allocate_aligned(own, bytes, alignment, mine);
+    if (zero && object != nullptr) __builtin_memset(object, 0, bytes);
     return object;
   }
 

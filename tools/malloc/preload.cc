@@ -29,6 +29,7 @@
 #include <cstring>
 #include <new>
 
+#include "lib/base/bits.h"
 #include "lib/kmalloc/host/cpu_heap.h"
 #include "lib/kmalloc/host/thread_heap.h"
 
@@ -38,6 +39,8 @@
 
 namespace {
 
+using odo::align_up;
+using odo::is_power_of_two;
 using odo::kmalloc::class_of;
 using odo::kmalloc::class_of_at_16;
 using odo::kmalloc::CpuHeap;
@@ -65,7 +68,7 @@ void decide() {
 
 // What begins at a multiple of 16 is right for every type of C.
 ODO_ALWAYS_INLINE std::size_t rounded(std::size_t bytes) {
-  return (bytes + 15) & ~std::size_t{15};
+  return align_up(bytes, 16);
 }
 ODO_ALWAYS_INLINE void* checked(void* object) {
   if (object == nullptr) [[unlikely]]
@@ -114,11 +117,8 @@ ODO_ALWAYS_INLINE void deallocate(void* object) {
 void* allocate_aligned(std::size_t alignment, std::size_t bytes) {
   if (bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return checked(nullptr);
   if (alignment < 16) alignment = 16;
-  const std::size_t all = (bytes + alignment - 1) & ~(alignment - 1);
+  const std::size_t all = align_up(bytes, alignment);
   return allocate_slowly(all == 0 ? alignment : all, alignment, false);
-}
-[[nodiscard]] bool is_power_of_two(std::size_t number) {
-  return number != 0 && (number & (number - 1)) == 0;
 }
 [[nodiscard]] std::size_t page_bytes() {
   return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -209,7 +209,7 @@ ODO_EXPORT void* valloc(std::size_t bytes) {
 ODO_EXPORT void* pvalloc(std::size_t bytes) {
   const std::size_t page = page_bytes();
   if (bytes > PTRDIFF_MAX) return checked(nullptr);
-  return allocate_aligned(page, (bytes + page - 1) / page * page);
+  return allocate_aligned(page, align_up(bytes, page));
 }
 ODO_EXPORT std::size_t malloc_usable_size(void* object) {
   return ThreadHeap::usable_bytes(object);
