@@ -3,10 +3,8 @@
 // larger ones, and a million objects on a machine of 64 CPUs.
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 
 #include "lib/kmalloc/sim/machine.h"
 #include "lib/kmalloc/sim/programs.h"
@@ -14,10 +12,10 @@
 namespace odo::kmalloc {
 namespace {
 
-class KmallocSimTest : public ::testing::TestWithParam<KmallocSimProgram> {};
+class KmallocSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
 
 TEST_P(KmallocSimTest, Holds) {
-  const KmallocSimProgram& program = GetParam();
+  const sim::NamedProgram& program = GetParam();
   const sim::Report report = sim::explore(program.options, program.run);
   EXPECT_TRUE(report.ok()) << report.text();
   if (program.options.mode == sim::Mode::kExhaustive) {
@@ -29,15 +27,7 @@ TEST_P(KmallocSimTest, Holds) {
 INSTANTIATE_TEST_SUITE_P(Programs, KmallocSimTest,
                          ::testing::ValuesIn(kmalloc_sim_programs()),
                          [](const auto& info) {
-                           std::string name;
-                           for (const char c : info.param.name) {
-                             if (std::isalnum(static_cast<unsigned char>(c))) {
-                               name += c;
-                             } else if (c == ' ') {
-                               name += '_';
-                             }
-                           }
-                           return name;
+                           return sim::identifier_of(info.param.name);
                          });
 
 TEST(KmallocScaleTest, AMillionObjectsOn64Cpus) {

@@ -3,7 +3,6 @@
 // of larger ones. docs/lwkt.md lists what each program proves.
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -13,10 +12,10 @@
 namespace odo::lwkt {
 namespace {
 
-class IpiSimTest : public ::testing::TestWithParam<IpiSimProgram> {};
+class IpiSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
 
 TEST_P(IpiSimTest, Holds) {
-  const IpiSimProgram& program = GetParam();
+  const sim::NamedProgram& program = GetParam();
   const sim::Report report = sim::explore(program.options, program.run);
   EXPECT_TRUE(report.ok()) << report.text();
   if (program.options.mode == sim::Mode::kExhaustive) {
@@ -28,15 +27,7 @@ TEST_P(IpiSimTest, Holds) {
 INSTANTIATE_TEST_SUITE_P(Programs, IpiSimTest,
                          ::testing::ValuesIn(ipi_sim_programs()),
                          [](const auto& info) {
-                           std::string name;
-                           for (const char c : info.param.name) {
-                             if (std::isalnum(static_cast<unsigned char>(c))) {
-                               name += c;
-                             } else if (c == ' ') {
-                               name += '_';
-                             }
-                           }
-                           return name;
+                           return sim::identifier_of(info.param.name);
                          });
 
 // A test of the tests: each of these programs is wrong, and is found out.

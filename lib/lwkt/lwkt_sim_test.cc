@@ -3,7 +3,6 @@
 // programs, and many of larger ones.
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <cstdio>
 #include <string>
 
@@ -12,10 +11,10 @@
 namespace odo::lwkt {
 namespace {
 
-class LwktSimTest : public ::testing::TestWithParam<LwktSimProgram> {};
+class LwktSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
 
 TEST_P(LwktSimTest, Holds) {
-  const LwktSimProgram& program = GetParam();
+  const sim::NamedProgram& program = GetParam();
   const sim::Report report = sim::explore(program.options, program.run);
   EXPECT_TRUE(report.ok()) << report.text();
   if (program.options.mode == sim::Mode::kExhaustive) {
@@ -27,21 +26,13 @@ TEST_P(LwktSimTest, Holds) {
 INSTANTIATE_TEST_SUITE_P(Programs, LwktSimTest,
                          ::testing::ValuesIn(lwkt_sim_programs()),
                          [](const auto& info) {
-                           std::string name;
-                           for (const char c : info.param.name) {
-                             if (std::isalnum(static_cast<unsigned char>(c))) {
-                               name += c;
-                             } else if (c == ' ') {
-                               name += '_';
-                             }
-                           }
-                           return name;
+                           return sim::identifier_of(info.param.name);
                          });
 
 // --- tests of the tests: each of these programs is wrong, and is found out
 
 TEST(LwktSimMisuseTest, SleepWithoutAnInterlockLosesAWakeUp) {
-  const sim::Report report = sim::explore(lwkt_exhaustive(1), [](Engine& m) {
+  const sim::Report report = sim::explore(sim::exhaustive(1), [](Engine& m) {
     LwktWorld w(2);
     SimAtomic<bool> ready(false);
     w.add(0, [&](SimThread& self) {
@@ -60,7 +51,7 @@ TEST(LwktSimMisuseTest, SleepWithoutAnInterlockLosesAWakeUp) {
 }
 
 TEST(LwktSimMisuseTest, DataReadBeforeAYieldUnderATokenIsStale) {
-  const sim::Report report = sim::explore(lwkt_exhaustive(1), [](Engine& m) {
+  const sim::Report report = sim::explore(sim::exhaustive(1), [](Engine& m) {
     LwktWorld w(1);
     tokens::Token<LwktSimGround> token(kSimToken);
     SimInt data(0);

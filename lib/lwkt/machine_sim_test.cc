@@ -3,7 +3,6 @@
 // CPUs, and those for a few, which stand far apart on it while the others idle.
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -48,15 +47,7 @@ void expect_holds(const Program& program, const sim::Program& run) {
 
 template <class Program>
 std::string test_name(const ::testing::TestParamInfo<Program>& info) {
-  std::string name;
-  for (const char c : info.param.name) {
-    if (std::isalnum(static_cast<unsigned char>(c))) {
-      name += c;
-    } else if (c == ' ') {
-      name += '_';
-    }
-  }
-  return name;
+  return sim::identifier_of(info.param.name);
 }
 
 class OnAllCpusTest : public ::testing::TestWithParam<MachineProgram> {};
@@ -68,23 +59,24 @@ INSTANTIATE_TEST_SUITE_P(Machine, OnAllCpusTest,
                          ::testing::ValuesIn(from_seeds(machine_programs())),
                          test_name<MachineProgram>);
 
-class OnSomeCpusTest : public ::testing::TestWithParam<LwktSimProgram> {};
+class OnSomeCpusTest : public ::testing::TestWithParam<sim::NamedProgram> {};
 TEST_P(OnSomeCpusTest, Holds) {
   const OnLargeMachine large(kCpus);
   expect_holds(GetParam(), GetParam().run);
 }
 INSTANTIATE_TEST_SUITE_P(Machine, OnSomeCpusTest,
                          ::testing::ValuesIn(from_seeds(lwkt_sim_programs())),
-                         test_name<LwktSimProgram>);
+                         test_name<sim::NamedProgram>);
 
-class CallsOnSomeCpusTest : public ::testing::TestWithParam<IpiSimProgram> {};
+class CallsOnSomeCpusTest : public ::testing::TestWithParam<sim::NamedProgram> {
+};
 TEST_P(CallsOnSomeCpusTest, Holds) {
   const OnLargeMachine large(kCpus);
   expect_holds(GetParam(), GetParam().run);
 }
 INSTANTIATE_TEST_SUITE_P(Machine, CallsOnSomeCpusTest,
                          ::testing::ValuesIn(from_seeds(ipi_sim_programs())),
-                         test_name<IpiSimProgram>);
+                         test_name<sim::NamedProgram>);
 
 }  // namespace
 }  // namespace odo::lwkt

@@ -3,7 +3,6 @@
 // larger ones.
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <cstdio>
 #include <string>
 
@@ -12,10 +11,10 @@
 namespace odo::objcache {
 namespace {
 
-class ObjCacheSimTest : public ::testing::TestWithParam<SimProgram> {};
+class ObjCacheSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
 
 TEST_P(ObjCacheSimTest, Holds) {
-  const SimProgram& program = GetParam();
+  const sim::NamedProgram& program = GetParam();
   const sim::Report report = sim::explore(program.options, program.run);
   EXPECT_TRUE(report.ok()) << report.text();
   if (program.options.mode == sim::Mode::kExhaustive) {
@@ -27,21 +26,13 @@ TEST_P(ObjCacheSimTest, Holds) {
 INSTANTIATE_TEST_SUITE_P(Programs, ObjCacheSimTest,
                          ::testing::ValuesIn(sim_programs()),
                          [](const auto& info) {
-                           std::string name;
-                           for (const char c : info.param.name) {
-                             if (std::isalnum(static_cast<unsigned char>(c))) {
-                               name += c;
-                             } else if (c == ' ') {
-                               name += '_';
-                             }
-                           }
-                           return name;
+                           return sim::identifier_of(info.param.name);
                          });
 
 // Tests of the tests: each of these programs is wrong, and is found out.
 
 TEST(ObjCacheSimMisuseTest, TwoPutsAtOnceAreFound) {
-  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+  const sim::Report report = sim::explore(sim::exhaustive(2), [](Engine& m) {
     World<1, 1, true> w({});
     Item* item = w.cache().get_raw();
     for (sim::CpuId c = 0; c < 2; ++c) {
@@ -55,7 +46,7 @@ TEST(ObjCacheSimMisuseTest, TwoPutsAtOnceAreFound) {
 }
 
 TEST(ObjCacheSimMisuseTest, TwoOwnersAreFound) {
-  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+  const sim::Report report = sim::explore(sim::exhaustive(2), [](Engine& m) {
     World<1> w({});
     Item* item = w.cache().get_raw();
     w.cache().put(*item);
@@ -69,7 +60,7 @@ TEST(ObjCacheSimMisuseTest, TwoOwnersAreFound) {
 }
 
 TEST(ObjCacheSimMisuseTest, AUseAfterThePutIsFound) {
-  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+  const sim::Report report = sim::explore(sim::exhaustive(2), [](Engine& m) {
     World<1> w({.limit = 1});
     m.spawn(0, "late", [&w] {
       Item* item = w.cache().get_raw();

@@ -11,10 +11,10 @@
 namespace odo::tokens {
 namespace {
 
-class TokenSimTest : public ::testing::TestWithParam<SimProgram> {};
+class TokenSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
 
 TEST_P(TokenSimTest, Holds) {
-  const SimProgram& program = GetParam();
+  const sim::NamedProgram& program = GetParam();
   const sim::Report report = sim::explore(program.options, program.run);
   EXPECT_TRUE(report.ok()) << report.text();
   if (program.options.mode == sim::Mode::kExhaustive) {
@@ -26,15 +26,7 @@ TEST_P(TokenSimTest, Holds) {
 INSTANTIATE_TEST_SUITE_P(Programs, TokenSimTest,
                          ::testing::ValuesIn(sim_programs()),
                          [](const auto& info) {
-                           std::string name;
-                           for (const char c : info.param.name) {
-                             if (std::isalnum(static_cast<unsigned char>(c))) {
-                               name += c;
-                             } else if (c == ' ') {
-                               name += '_';
-                             }
-                           }
-                           return name;
+                           return sim::identifier_of(info.param.name);
                          });
 
 // What must be found: misuse is a failure with both places in it, whatever the
@@ -85,7 +77,7 @@ TEST(TokenSimMisuseTest, IsAlwaysFound) {
 
 // A test of the tests: each of these programs is wrong, and is found out.
 TEST(TokenSimMisuseTest, DataReadBeforeAWaitIsStale) {
-  const sim::Report report = sim::explore(exhaustive(2), [](Engine& m) {
+  const sim::Report report = sim::explore(sim::exhaustive(2), [](Engine& m) {
     World<0> w(2, 2);
     SimInt x(0);
     for (unsigned t = 0; t < 2; ++t) {

@@ -29,6 +29,7 @@
 #include "lib/lwkt/ipi_queue.h"
 #include "lib/lwkt/sim/large_machine.h"
 #include "lib/platform/sim/explore.h"
+#include "lib/platform/sim/programs.h"
 #include "lib/platform/sim/sim_platform.h"
 
 namespace odo::lwkt {
@@ -488,73 +489,50 @@ void ipi_mixture(Engine& m) {
 
 // --- the list
 
-struct IpiSimProgram {
-  std::string name;
-  sim::ExploreOptions options;
-  sim::Program run;
-};
-
-inline std::vector<IpiSimProgram> ipi_sim_programs() {
-  const auto bound = [](unsigned preemptions) {
-    sim::ExploreOptions options;
-    options.preemption_bound = preemptions;
-    return options;
-  };
-  const auto seeds = [](sim::Mode mode, std::uint64_t executions) {
-    sim::ExploreOptions options;
-    options.mode = mode;
-    options.executions = executions;
-    return options;
-  };
+inline std::vector<sim::NamedProgram> ipi_sim_programs() {
   constexpr unsigned kAll = ~0U;
   return {
-      {"order, 2 calls", bound(kAll),
+      {"order, 2 calls", sim::exhaustive(kAll),
        [](Engine& m) { queue_keeps_order<4>(m, 2); }},
-      {"order, 3 calls, ring of 2", bound(2),
+      {"order, 3 calls, ring of 2", sim::exhaustive(2),
        [](Engine& m) { queue_keeps_order<2>(m, 3); }},
-      {"order, 3 calls, ring of 1", bound(2),
+      {"order, 3 calls, ring of 1", sim::exhaustive(2),
        [](Engine& m) { queue_keeps_order<1>(m, 3); }},
-      {"done means visible", bound(kAll), done_means_visible},
-      {"nested drain", bound(kAll), nested_drain},
-      {"both full, ring of 2", bound(0), [](Engine& m) { both_full<2>(m, 3); }},
-      {"no lost interrupt", bound(kAll),
+      {"done means visible", sim::exhaustive(kAll), done_means_visible},
+      {"nested drain", sim::exhaustive(kAll), nested_drain},
+      {"both full, ring of 2", sim::exhaustive(0),
+       [](Engine& m) { both_full<2>(m, 3); }},
+      {"no lost interrupt", sim::exhaustive(kAll),
        [](Engine& m) { no_lost_interrupt(m, 1); }},
-      {"no lost interrupt, twice", bound(2),
+      {"no lost interrupt, twice", sim::exhaustive(2),
        [](Engine& m) { no_lost_interrupt(m, 2); }},
-      {"posted to both", bound(1), posted_to_both},
-      {"passive calls are found", bound(2), passive_calls_are_found},
-      {"wait for a passive call", bound(2), wait_for_a_passive_call},
-      {"full of passive calls", bound(2), full_of_passive_calls},
-      {"waiting for each other", bound(1), waiting_for_each_other},
-      {"a drain inside a drain", bound(2), a_drain_inside_a_drain},
-      {"the rest of a queue", bound(2), the_rest_of_a_queue},
-      {"to a set", bound(1), to_a_set},
-      {"both full, ring of 2, PCT", seeds(sim::Mode::kPct, 5000),
+      {"posted to both", sim::exhaustive(1), posted_to_both},
+      {"passive calls are found", sim::exhaustive(2), passive_calls_are_found},
+      {"wait for a passive call", sim::exhaustive(2), wait_for_a_passive_call},
+      {"full of passive calls", sim::exhaustive(2), full_of_passive_calls},
+      {"waiting for each other", sim::exhaustive(1), waiting_for_each_other},
+      {"a drain inside a drain", sim::exhaustive(2), a_drain_inside_a_drain},
+      {"the rest of a queue", sim::exhaustive(2), the_rest_of_a_queue},
+      {"to a set", sim::exhaustive(1), to_a_set},
+      {"both full, ring of 2, PCT", sim::seeds(sim::Mode::kPct, 5000),
        [](Engine& m) { both_full<2>(m, 4); }},
-      {"a ring of three, PCT", seeds(sim::Mode::kPct, 5000),
+      {"a ring of three, PCT", sim::seeds(sim::Mode::kPct, 5000),
        [](Engine& m) { a_ring_of_three(m, 2); }},
-      {"a ring of three, random", seeds(sim::Mode::kRandom, 5000),
+      {"a ring of three, random", sim::seeds(sim::Mode::kRandom, 5000),
        [](Engine& m) { a_ring_of_three(m, 2); }},
-      {"mixture, ring of 1, random", seeds(sim::Mode::kRandom, 5000),
+      {"mixture, ring of 1, random", sim::seeds(sim::Mode::kRandom, 5000),
        ipi_mixture<1>},
-      {"mixture, ring of 2, PCT", seeds(sim::Mode::kPct, 5000), ipi_mixture<2>},
+      {"mixture, ring of 2, PCT", sim::seeds(sim::Mode::kPct, 5000),
+       ipi_mixture<2>},
       // The longest one comes last: a weakened order is mostly caught before.
-      {"both full, ring of 1", bound(1), [](Engine& m) { both_full<1>(m, 2); }},
+      {"both full, ring of 1", sim::exhaustive(1),
+       [](Engine& m) { both_full<1>(m, 2); }},
   };
 }
 
 // Every program; the report of the first that fails, or the last.
 inline sim::Report run_ipi_sim_programs(sim::Mutator* mutator) {
-  sim::Report report;
-  for (IpiSimProgram& program : ipi_sim_programs()) {
-    program.options.mutator = mutator;
-    report = sim::explore(program.options, program.run);
-    if (!report.ok()) {
-      report.failure = program.name + ": " + report.failure;
-      break;
-    }
-  }
-  return report;
+  return sim::explore_all(ipi_sim_programs(), mutator);
 }
 
 }  // namespace odo::lwkt

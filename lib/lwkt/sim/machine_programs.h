@@ -20,7 +20,7 @@ struct MachineProgram {
 };
 
 inline std::vector<MachineProgram> machine_programs() {
-  const sim::ExploreOptions seeds = lwkt_seeds(sim::Mode::kRandom, 1);
+  const sim::ExploreOptions seeds = sim::seeds(sim::Mode::kRandom, 1);
   return {
       {"threads wander", seeds, many_cpus},
       {"tokens of all CPUs", seeds, tokens_of_all_cpus},

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lib/objcache/sim/ground.h"
+#include "lib/platform/sim/programs.h"
 
 namespace odo::objcache {
 
@@ -257,92 +258,67 @@ void mixture(Engine& m) {
 
 // --- the list
 
-struct SimProgram {
-  std::string name;
-  sim::ExploreOptions options;
-  sim::Program run;
-};
-
-inline sim::ExploreOptions exhaustive(unsigned preemptions) {
-  sim::ExploreOptions options;
-  options.preemption_bound = preemptions;
-  return options;
-}
-inline sim::ExploreOptions seeds(sim::Mode mode, std::uint64_t executions) {
-  sim::ExploreOptions options;
-  options.mode = mode;
-  options.executions = executions;
-  return options;
-}
-
-inline std::vector<SimProgram> sim_programs() {
+inline std::vector<sim::NamedProgram> sim_programs() {
   constexpr unsigned kAll = ~0U;
   return {
-      {"two gets of one", exhaustive(kAll), two_gets_of_one},
-      {"one put and a waiter", exhaustive(kAll), one_put_and_a_waiter},
-      {"one put and a reclaim", exhaustive(3), one_put_and_a_reclaim},
-      {"one at a time, 2 CPUs", exhaustive(3),
+      {"two gets of one", sim::exhaustive(kAll), two_gets_of_one},
+      {"one put and a waiter", sim::exhaustive(kAll), one_put_and_a_waiter},
+      {"one put and a reclaim", sim::exhaustive(3), one_put_and_a_reclaim},
+      {"one at a time, 2 CPUs", sim::exhaustive(3),
        [](Engine& m) { one_at_a_time<1>(m, 1); }},
-      {"one at a time, 2 CPUs, twice", exhaustive(2),
+      {"one at a time, 2 CPUs, twice", sim::exhaustive(2),
        [](Engine& m) { one_at_a_time<1>(m, 2); }},
-      {"over the depot, capacity 1", exhaustive(2),
+      {"over the depot, capacity 1", sim::exhaustive(2),
        [](Engine& m) { over_the_depot<1, 1>(m, 3, 2); }},
-      {"over the depot, capacity 2", exhaustive(2),
+      {"over the depot, capacity 2", sim::exhaustive(2),
        [](Engine& m) { over_the_depot<2, 1>(m, 5, 3); }},
-      {"two depots", exhaustive(2),
+      {"two depots", sim::exhaustive(2),
        [](Engine& m) { over_the_depot<1, 2>(m, 3, 2); }},
-      {"an interrupt comes", exhaustive(2), an_interrupt_comes},
-      {"reclaim meanwhile", exhaustive(3),
+      {"an interrupt comes", sim::exhaustive(2), an_interrupt_comes},
+      {"reclaim meanwhile", sim::exhaustive(3),
        [](Engine& m) { reclaim_meanwhile<1>(m, 1, 1, 1); }},
-      {"reclaim meanwhile, twice", exhaustive(2),
+      {"reclaim meanwhile, twice", sim::exhaustive(2),
        [](Engine& m) { reclaim_meanwhile<1>(m, 2, 2, 2); }},
-      {"reclaim a part, capacity 2", exhaustive(2),
+      {"reclaim a part, capacity 2", sim::exhaustive(2),
        [](Engine& m) { reclaim_meanwhile<2>(m, 3, 2, 2); }},
-      {"two reclaimers", exhaustive(1), two_reclaimers},
-      {"an idle object is found", exhaustive(2), an_idle_object_is_found<1>},
-      {"an idle object is found in another cluster", exhaustive(2),
+      {"two reclaimers", sim::exhaustive(1), two_reclaimers},
+      {"an idle object is found", sim::exhaustive(2),
+       an_idle_object_is_found<1>},
+      {"an idle object is found in another cluster", sim::exhaustive(2),
        an_idle_object_is_found<2>},
-      {"at the limit", exhaustive(3), at_the_limit},
-      {"waiting, 2 CPUs", exhaustive(3),
+      {"at the limit", sim::exhaustive(3), at_the_limit},
+      {"waiting, 2 CPUs", sim::exhaustive(3),
        [](Engine& m) { waiting<1>(m, 2, 1, 1); }},
-      {"waiting, 2 CPUs, twice", exhaustive(2),
+      {"waiting, 2 CPUs, twice", sim::exhaustive(2),
        [](Engine& m) { waiting<1>(m, 2, 1, 2); }},
-      {"waiting, 2 CPUs in 2 clusters", exhaustive(2),
+      {"waiting, 2 CPUs in 2 clusters", sim::exhaustive(2),
        [](Engine& m) { waiting<2>(m, 2, 1, 2); }},
-      {"waiting, 3 CPUs", exhaustive(1),
+      {"waiting, 3 CPUs", sim::exhaustive(1),
        [](Engine& m) { waiting<1>(m, 3, 1, 1); }},
-      {"waiting, 3 CPUs, 2 objects", exhaustive(1),
+      {"waiting, 3 CPUs, 2 objects", sim::exhaustive(1),
        [](Engine& m) { waiting<1>(m, 3, 2, 1); }},
-      {"a put meets a waiter", exhaustive(3), a_put_meets_a_waiter},
-      {"waiting while reclaimed", exhaustive(3), waiting_while_reclaimed},
-      {"waiting, used and reclaimed", exhaustive(1),
+      {"a put meets a waiter", sim::exhaustive(3), a_put_meets_a_waiter},
+      {"waiting while reclaimed", sim::exhaustive(3), waiting_while_reclaimed},
+      {"waiting, used and reclaimed", sim::exhaustive(1),
        waiting_used_and_reclaimed},
-      {"memory fails", exhaustive(1), memory_fails},
-      {"memory fails at the limit", exhaustive(2), memory_fails_at_the_limit},
-      {"waiting, 3 CPUs, PCT", seeds(sim::Mode::kPct, 2000),
+      {"memory fails", sim::exhaustive(1), memory_fails},
+      {"memory fails at the limit", sim::exhaustive(2),
+       memory_fails_at_the_limit},
+      {"waiting, 3 CPUs, PCT", sim::seeds(sim::Mode::kPct, 2000),
        [](Engine& m) { waiting<1>(m, 3, 2, 2); }},
-      {"mixture, random", seeds(sim::Mode::kRandom, 2000),
+      {"mixture, random", sim::seeds(sim::Mode::kRandom, 2000),
        mixture<1, 1, false>},
-      {"mixture, PCT", seeds(sim::Mode::kPct, 2000), mixture<1, 1, false>},
-      {"mixture, capacity 2, PCT", seeds(sim::Mode::kPct, 2000),
+      {"mixture, PCT", sim::seeds(sim::Mode::kPct, 2000), mixture<1, 1, false>},
+      {"mixture, capacity 2, PCT", sim::seeds(sim::Mode::kPct, 2000),
        mixture<2, 1, true>},
-      {"mixture, 2 clusters, random", seeds(sim::Mode::kRandom, 2000),
+      {"mixture, 2 clusters, random", sim::seeds(sim::Mode::kRandom, 2000),
        mixture<1, 2, false>},
   };
 }
 
 // Every program; the report of the first that fails, or the last.
 inline sim::Report run_sim_programs(sim::Mutator* mutator) {
-  sim::Report report;
-  for (SimProgram& program : sim_programs()) {
-    program.options.mutator = mutator;
-    report = sim::explore(program.options, program.run);
-    if (!report.ok()) {
-      report.failure = program.name + ": " + report.failure;
-      break;
-    }
-  }
-  return report;
+  return sim::explore_all(sim_programs(), mutator);
 }
 
 }  // namespace odo::objcache
