@@ -262,10 +262,9 @@ class ThreadPort : public Port<P> {
     } while (!message.replied_);
   }
 
-  // --- both at once, between two ports of threads
-  // ---------------------------------------------------------- From a thread
-  // that waits on a port of its own to one of the same CPU that waits already:
-  // the message is handed over with the CPU.
+  // --- both at once, each port being a thread's ------------------------------
+  // From a thread that waits on a port of its own to one of the same CPU that
+  // waits already: the message is handed over with the CPU.
   ODO_ALWAYS_INLINE static Answer put_and_wait(ThreadT& self, Base& base,
                                                MessageT& message, Where where) {
     auto& port = static_cast<ThreadPort&>(base);
