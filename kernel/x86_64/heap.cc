@@ -82,12 +82,7 @@ template <class Allocate>
 void* KernelHeap::get(Allocate allocate) {
   const InterruptsOff guard;
   void* object = allocate();
-  if (object == nullptr) {
-    // What other sizes have at hand may be enough.
-    reclaim();
-    object = allocate();
-    if (object == nullptr) return nullptr;
-  }
+  if (object == nullptr) return nullptr;
   ++objects_;
   object_bytes_ += heap_.usable_bytes(object);
   return object;

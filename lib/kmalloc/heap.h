@@ -56,7 +56,7 @@ class Heap {
   [[nodiscard]] ODO_ALWAYS_INLINE void* allocate(LaneT& lane, std::size_t bytes,
                                                  Own own) {
     if (bytes > kMaxSmallBytes) [[unlikely]]
-      return allocate_large(bytes, kPageBytes, false);
+      return allocate_large(bytes, kPageBytes, false, own);
     return allocate_class(lane, class_of(bytes), own);
   }
   // Of a class that the caller knows.
@@ -77,14 +77,14 @@ class Heap {
                                                          Own own) {
     if (is_small(bytes, alignment)) [[likely]]
       return allocate(lane, aligned_bytes(bytes, alignment), own);
-    return allocate_large(bytes, alignment, false);
+    return allocate_large(bytes, alignment, false, own);
   }
   template <class Own>
   [[nodiscard]] ODO_ALWAYS_INLINE void* allocate_zeroed(LaneT& lane,
                                                         std::size_t bytes,
                                                         Own own) {
     if (bytes > kMaxSmallBytes) [[unlikely]]
-      return allocate_large(bytes, kPageBytes, true);
+      return allocate_large(bytes, kPageBytes, true, own);
     void* object = allocate(lane, bytes, own);
     if (object != nullptr) __builtin_memset(object, 0, bytes);
     return object;
@@ -133,14 +133,8 @@ class Heap {
   [[nodiscard]] ODO_NOINLINE void* allocate_large(std::size_t bytes,
                                                   std::size_t alignment,
                                                   bool zeroed) {
-    if (bytes > kMaxBytes || alignment > kMaxBytes) return nullptr;
-    if (bytes <= kMaxSmallBytes) bytes = kMaxSmallBytes + 1;
-    void* object = arena_.take_large(bytes, alignment, zeroed);
-    if (object == nullptr) [[unlikely]] {
-      (void)reclaim_unowned(0);
-      object = arena_.take_large(bytes, alignment, zeroed);
-    }
-    return object;
+    return allocate_large_with(bytes, alignment, zeroed,
+                               [this] { (void)reclaim_unowned(0); });
   }
   // Null, or a large one; false if it is an object of a slab.
   [[nodiscard]] bool free_if_large(void* object) {
@@ -286,6 +280,30 @@ class Heap {
     }
     done(own, *lane);
     return object;
+  }
+  // The same where the caller has a lane: what that has at hand may be enough.
+  template <class Own>
+  [[nodiscard]] ODO_NOINLINE void* allocate_large(std::size_t bytes,
+                                                  std::size_t alignment,
+                                                  bool zeroed, Own own) {
+    return allocate_large_with(bytes, alignment, zeroed, [&] {
+      LaneT* lane = own();
+      if (lane == nullptr) return;
+      (void)reclaim(*lane, 0);
+      done(own, *lane);
+    });
+  }
+  template <class MakeRoom>
+  [[nodiscard]] void* allocate_large_with(std::size_t bytes,
+                                          std::size_t alignment, bool zeroed,
+                                          MakeRoom make_room) {
+    if (bytes > kMaxBytes || alignment > kMaxBytes) return nullptr;
+    if (bytes <= kMaxSmallBytes) bytes = kMaxSmallBytes + 1;
+    void* object = arena_.take_large(bytes, alignment, zeroed);
+    if (object != nullptr) [[likely]]
+      return object;
+    make_room();
+    return arena_.take_large(bytes, alignment, zeroed);
   }
   template <class Own>
   ODO_NOINLINE void free_slowly(void* object, Own own) {
