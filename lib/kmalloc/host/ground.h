@@ -5,7 +5,6 @@
 // Failure: map(): null when the system refuses.
 #pragma once
 
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -69,16 +68,7 @@ class HostGround : public platform::HostPlatform {
     return at == MAP_FAILED ? nullptr : at;
   }
 
-  // Whoever we wait for may wait for this processor.
-  void relax() const {
-    constexpr unsigned kPatience = 64;
-    static thread_local unsigned rounds = 0;
-    if (++rounds % kPatience == 0) {
-      sched_yield();
-    } else {
-      HostPlatform::relax();
-    }
-  }
+  void relax() const { relax_or_yield(); }
 
   // One line, without asking for memory.
   void kmalloc_fault(const MemoryFault& fault) const {

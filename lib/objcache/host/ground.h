@@ -17,7 +17,6 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -133,15 +132,7 @@ class HostGround : public platform::HostPlatform, public platform::HostFences {
   void enter_lane() const {}
   void exit_lane() const {}
 
-  // Who is waited for may have lost its CPU, as threads do.
-  void relax() const {
-    thread_local constinit unsigned times = 0;
-    if (++times % 64 == 0) {
-      (void)sched_yield();
-    } else {
-      HostPlatform::relax();
-    }
-  }
+  void relax() const { relax_or_yield(); }
 
   void park(Atomic<std::uint32_t>& word, std::uint32_t seen) const {
     syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);

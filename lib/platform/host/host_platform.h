@@ -7,6 +7,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <sched.h>
 #include <time.h>
 
 #include <cstdint>
@@ -36,6 +37,17 @@ class HostPlatform {
   }
 
   void relax() const { _mm_pause(); }
+  // The same for locks that a thread may hold when it loses its processor: who
+  // waits gives its own away now and then.
+  void relax_or_yield() const {
+    constexpr unsigned kPatience = 64;
+    static thread_local constinit unsigned rounds = 0;
+    if (++rounds % kPatience == 0) {
+      (void)sched_yield();
+    } else {
+      _mm_pause();
+    }
+  }
 
   // Asked of the processor once a program.
   [[nodiscard]] static const check::CpuFeatures& cpu_features() {
