@@ -48,6 +48,7 @@ struct CountAugment {
 // comparable with the key; `End::lowest()` is not after any end.
 template <class End>
 struct MaxEndAugment {
+  using EndOf = End;
   using Summary = decltype(End::lowest());
 
   [[nodiscard]] static Summary none() { return End::lowest(); }

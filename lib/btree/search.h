@@ -99,6 +99,20 @@ struct VectorSearch {
     return find<true>(keys, count, query, less);
   }
 
+  // Queries of another type keep that type's comparisons.
+  template <class K, class Q, class Less>
+  requires(!std::same_as<K, Q>)
+  [[nodiscard]] static std::size_t lower(const K* keys, std::size_t count,
+                                         const Q& query, const Less& less) {
+    return BinarySearch::lower(keys, count, query, less);
+  }
+  template <class K, class Q, class Less>
+  requires(!std::same_as<K, Q>)
+  [[nodiscard]] static std::size_t upper(const K* keys, std::size_t count,
+                                         const Q& query, const Less& less) {
+    return BinarySearch::upper(keys, count, query, less);
+  }
+
  private:
   static constexpr std::size_t kWindow = 16;
 

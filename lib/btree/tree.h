@@ -3,7 +3,7 @@
 // looks up, inserts, erases and walks; knows nodes and positions, not
 // iterators.
 //
-// Invariants (check() in testing/check_tree.h asks them all):
+// Invariants (testing/inspector.h asks them all):
 //   I1. All leaves are at one depth, linked both ways in key order; keys within
 //       a leaf are sorted, strictly if they are unique.
 //   I2. A leaf holds kLeastInLeaf elements or more, an inner node kLeastInInner
@@ -42,7 +42,12 @@
 #include "lib/btree/relocate.h"
 #include "lib/btree/search.h"
 
-namespace odo::btree::detail {
+namespace odo::btree {
+
+template <class K, class V, class Choice, bool Unique>
+class Inspector;
+
+namespace detail {
 
 template <class K, class V, class Options, bool Unique>
 class Tree {
@@ -139,12 +144,25 @@ class Tree {
     return at;
   }
 
+  // Asks for all lines of a leaf that will be read soon.
+  static void prefetch_leaf(const LeafT* leaf) {
+    constexpr std::size_t kLine = 64;
+    const auto* bytes = reinterpret_cast<const std::byte*>(leaf);
+    for (std::size_t at = 0; at < sizeof(LeafT) && at < 16 * kLine;
+         at += kLine) {
+      __builtin_prefetch(bytes + at);
+    }
+  }
+
   // find() for `count` queries, kBatch at a time: while one waits for memory,
   // the others go on. answer(i, position) for each, in order within a batch.
   template <class Q, class Answer>
   void find_each(const Q* queries, std::size_t count, Answer&& answer) const;
 
-  // --- to change ------------------------------------------------------------
+  // How many elements lie from `from` up to `to`. Linear in leaves.
+  [[nodiscard]] static std::size_t distance(PositionT from, PositionT to);
+
+  // --- to change -------------------------------------------------------------
 
   struct Inserted {
     PositionT at;
@@ -166,10 +184,8 @@ class Tree {
   // Ends the element at `at` and answers where the next one is.
   PositionT erase(PositionT at);
 
-  // Ends all elements from the first not less than `from` up to the first not
-  // less than `to`; answers how many.
-  template <class Q>
-  std::size_t erase_range(const Q& from, const Q& to);
+  // The same for `count` elements from `at` on; so many there are.
+  PositionT erase(PositionT at, std::size_t count);
 
   void clear();
 
@@ -215,7 +231,7 @@ class Tree {
 
  private:
   template <class, class, class, bool>
-  friend class TreeInspector;  // testing/check_tree.h
+  friend class odo::btree::Inspector;  // testing/inspector.h
 
   // Nodes taken before a change begins (I7); what is left over goes back.
   struct Spares {
@@ -286,14 +302,6 @@ class Tree {
     allocator_.deallocate(inner, sizeof(InnerT), alignof(InnerT));
   }
 
-  static void prefetch_leaf(const LeafT* leaf) {
-    constexpr std::size_t kLine = 64;
-    const auto* bytes = reinterpret_cast<const std::byte*>(leaf);
-    for (std::size_t at = 0; at < sizeof(LeafT) && at < 16 * kLine;
-         at += kLine) {
-      __builtin_prefetch(bytes + at);
-    }
-  }
   static void prefetch_inner(const InnerT* inner) {
     constexpr std::size_t kLine = 64;
     const auto* bytes = reinterpret_cast<const std::byte*>(inner);
@@ -487,7 +495,8 @@ class Tree {
   [[no_unique_address]] Allocator allocator_;
 };
 
-}  // namespace odo::btree::detail
+}  // namespace detail
+}  // namespace odo::btree
 
 // The definitions, by what they are about.
 #include "lib/btree/tree_bulk.h"     // IWYU pragma: export

@@ -57,24 +57,16 @@ auto Tree<K, V, O, Unique>::erase(PositionT at) -> PositionT {
 }
 
 template <class K, class V, class O, bool Unique>
-template <class Q>
-std::size_t Tree<K, V, O, Unique>::erase_range(const Q& from, const Q& to) {
-  const std::size_t before = size_;
-  if (!less_(from, to)) return 0;
-  while (root_ != nullptr) {
-    PathT path;
-    descend<kUnique>(from, path);
-    path.index = lower_in(path.leaf, from);
-    if (path.index == path.leaf->count) {
-      if (path.leaf->next == nullptr) break;
-      advance(path);
-      path.index = 0;
-    }
-    const std::uint32_t end = lower_in(path.leaf, to);
-    if (end <= path.index) break;
-    erase_chunk(path, end - path.index);
+auto Tree<K, V, O, Unique>::erase(PositionT at, std::size_t count)
+    -> PositionT {
+  while (count > 0) {
+    PathT path = path_to(at);
+    const std::uint32_t here = at.leaf->count - at.index;
+    const auto chunk = count < here ? static_cast<std::uint32_t>(count) : here;
+    at = erase_chunk(path, chunk);
+    count -= chunk;
   }
-  return before - size_;
+  return at;
 }
 
 // Ends `count` elements of `leaf` from `at` on.

@@ -87,6 +87,16 @@ auto Tree<K, V, O, Unique>::path_to(PositionT at) const -> PathT {
 }
 
 template <class K, class V, class O, bool Unique>
+std::size_t Tree<K, V, O, Unique>::distance(PositionT from, PositionT to) {
+  std::size_t sum = to.index;
+  sum -= from.index;  // modulo 2^64, until the leaves between are added
+  for (const LeafT* leaf = from.leaf; leaf != to.leaf; leaf = leaf->next) {
+    sum += leaf->count;
+  }
+  return sum;
+}
+
+template <class K, class V, class O, bool Unique>
 std::size_t Tree<K, V, O, Unique>::bytes() const {
   std::size_t sum = 0;
   for (const LeafT* leaf = head_; leaf != nullptr; leaf = leaf->next) {

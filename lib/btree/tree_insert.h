@@ -58,15 +58,15 @@ auto Tree<K, V, O, Unique>::insert(const K& key, Fill&& fill)
     path.index = upper_in(path.leaf, key);
   }
   PositionT at{path.leaf, path.index};
-  if (at.leaf->count == kLeafSlots) [[unlikely]] {
+  const bool full = at.leaf->count == kLeafSlots;
+  if (full) [[unlikely]] {
     ODO_TRY(at, make_room(path, key));
   }
   put(at.leaf, at.index, std::forward<Fill>(fill));
   if constexpr (kSummed) {
-    // Room may have been made elsewhere than on the path that was taken.
-    if (path.leaf != at.leaf || path.height != height_) path = path_to(at);
+    if (full) path = path_to(at);
     for (std::uint32_t level = 0; level < path.height; ++level) {
-      auto [node, index] = path.steps[level];
+      const auto [node, index] = path.steps[level];
       count_in(node->summaries.items[index], at.leaf, at.index);
     }
   }
