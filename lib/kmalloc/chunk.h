@@ -6,7 +6,9 @@
 // Invariants:
 //   K1. info[u] is the class of the slab that unit u is in, else kNoSlab. It
 //       changes only while nothing is allocated there, so whoever has an object
-//       of the slab reads it right.
+//       of the slab reads it right, and needs no atomic for it: how the object
+//       came to him orders the slab's making before, how it goes home its
+//       unmaking after.
 #pragma once
 
 #include <cstddef>
@@ -24,13 +26,13 @@ class Lane;
 // In every chunk's first bytes.
 template <KmallocPlatform P>
 struct ChunkFront {
-  using Word = typename P::template Atomic<std::uint32_t>;
+  using Word = PlainOn<P, std::uint32_t>;
   static constexpr std::uint32_t kNoSlab = 0xffff'ffff;
 
   enum class Kind : std::uint8_t { kSlabs, kRuns, kHuge };
 
   explicit ChunkFront(Kind what) : kind(what) {
-    for (Word& word : info) word.store(kNoSlab, std::memory_order_relaxed);
+    for (Word& word : info) word = kNoSlab;
   }
 
   Word info[kUnits];
@@ -44,9 +46,8 @@ struct ChunkFront {
     const auto at = reinterpret_cast<std::uintptr_t>(address);
     return static_cast<unsigned>(at / kUnitBytes) % kUnits;
   }
-  // Relaxed: K1.
   [[nodiscard]] static std::uint32_t info_of(const void* address) {
-    return of(address).info[unit_of(address)].load(std::memory_order_relaxed);
+    return of(address).info[unit_of(address)];
   }
 };
 

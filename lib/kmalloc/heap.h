@@ -106,22 +106,27 @@ class Heap {
   // Null is freed without effect.
   template <class Own>
   ODO_ALWAYS_INLINE void free(LaneT& lane, void* object, Own own) {
-    if (begins_chunk(object) || !lane.push(object)) [[unlikely]]
+    if (!free_at_hand(lane, object)) [[unlikely]]
       free_slowly(object, own);
+  }
+  // The fast way alone, for who has a slow one that takes no more arguments
+  // than the object: false, and nothing is done, where free() has to do it.
+  [[nodiscard]] ODO_ALWAYS_INLINE static bool free_at_hand(LaneT& lane,
+                                                           void* object) {
+    return may_be_small(object) && lane.push(object);
+  }
+  [[nodiscard]] ODO_ALWAYS_INLINE static bool free_sized_at_hand(
+      LaneT& lane, void* object, std::size_t bytes) {
+    return bytes <= kMaxSmallBytes && may_be_small(object) &&
+           lane.push(object, class_of(bytes));
   }
   // Of an object whose size is known: the one that was asked for, or any of the
   // same class; with an alignment, aligned_bytes() of the two.
   template <class Own>
   ODO_ALWAYS_INLINE void free_sized(LaneT& lane, void* object,
                                     std::size_t bytes, Own own) {
-    if (bytes > kMaxSmallBytes) [[unlikely]] {
+    if (!free_sized_at_hand(lane, object, bytes)) [[unlikely]]
       free_sized_slowly(object, bytes, own);
-      return;
-    }
-    if (begins_chunk(object) || !lane.push(object, class_of(bytes)))
-        [[unlikely]] {
-      free_sized_slowly(object, bytes, own);
-    }
   }
   template <class Own>
   void free_batch(LaneT& lane, std::span<void* const> objects, Own own) {
@@ -146,6 +151,12 @@ class Heap {
   // Then it is no slab's object: it is null, or its front is elsewhere.
   [[nodiscard]] ODO_ALWAYS_INLINE static bool begins_chunk(const void* object) {
     return reinterpret_cast<std::uintptr_t>(object) % kChunkBytes == 0;
+  }
+
+  // False: it is null, begins a chunk, or lies in a chunk's first unit, which
+  // is never a slab's. Who goes on to ask what the unit is has the number.
+  [[nodiscard]] ODO_ALWAYS_INLINE static bool may_be_small(const void* object) {
+    return ChunkFront<P>::unit_of(object) != 0;
   }
 
   // --- about an allocation ---------------------------------------------------

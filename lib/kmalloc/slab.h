@@ -71,7 +71,7 @@ class Slab {
     const Slab slab(fields);
     for (unsigned u = unit; u < unit + slab.info_->units; ++u) {
       chunk.first_unit[u] = static_cast<std::uint8_t>(unit);
-      chunk.info[u].store(cls, std::memory_order_relaxed);  // K1
+      chunk.info[u] = cls;
     }
     std::uint64_t* bits = slab.free_bits();
     std::size_t left = slab.info_->objects;
@@ -87,7 +87,7 @@ class Slab {
   void unmake() const {
     std::destroy_n(remote_bits(), words());
     for (unsigned u = fields_->unit; u < fields_->unit + info_->units; ++u) {
-      chunk_->info[u].store(ChunkFront<P>::kNoSlab, std::memory_order_relaxed);
+      chunk_->info[u] = ChunkFront<P>::kNoSlab;
     }
   }
 

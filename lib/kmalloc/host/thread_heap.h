@@ -68,11 +68,15 @@ class ThreadHeap {
   }
   ODO_ALWAYS_INLINE static void free(void* object) {
     note_freed(object, noted_bytes(object));
-    heap().free(*lane_, object, Own());
+    if (!Heap<HostGround>::free_at_hand(*lane_, object)) [[unlikely]]
+      free_slowly(object);
   }
   ODO_ALWAYS_INLINE static void free_sized(void* object, std::size_t bytes) {
     note_freed(object, noted_bytes(object));
-    heap().free_sized(*lane_, object, bytes, Own());
+    if (!Heap<HostGround>::free_sized_at_hand(*lane_, object, bytes))
+        [[unlikely]] {
+      free_sized_slowly(object, bytes);
+    }
   }
   [[nodiscard]] static std::size_t usable_bytes(const void* object) {
     return heap().usable_bytes(object);
@@ -124,6 +128,14 @@ class ThreadHeap {
     pthread_once(&key_once_, [] { pthread_key_create(&key_, &thread_ends); });
     pthread_setspecific(key_, taken);
     return taken;
+  }
+  // Functions of their own, so that the object stays in the register in which
+  // it came.
+  ODO_NOINLINE static void free_slowly(void* object) {
+    heap().free(*lane_, object, Own());
+  }
+  ODO_NOINLINE static void free_sized_slowly(void* object, std::size_t bytes) {
+    heap().free_sized(*lane_, object, bytes, Own());
   }
   struct Own {
     LaneT* operator()() const { return own_lane(); }

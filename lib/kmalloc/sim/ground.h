@@ -278,9 +278,16 @@ class SimField {
 
  private:
   void touch(sim::PlainAccess access) const {
+    if (reinterpret_cast<std::uintptr_t>(state_) == kUnmapped) {
+      sim::Engine::current().fail("a field is used that is not there");
+      ODO_PANIC("a field is used that is not there");
+    }
     if (state_ == nullptr) state_ = &SimMemory::current().add_field();
     sim::Engine::current().plain_access(*state_, access, Where::current());
   }
+
+  // What SimMemory::unmap() leaves.
+  static constexpr std::uintptr_t kUnmapped = 0xeeee'eeee'eeee'eeee;
 
   mutable sim::Memory::PlainState* state_ = nullptr;
   T value_{};
