@@ -132,8 +132,7 @@ class Arena {
       destroy(chunk);
       return;
     }
-    lock_.unlock();
-    trim();
+    unlock_and_trim();
   }
 
   // --- large -----------------------------------------------------------------
@@ -236,7 +235,7 @@ class Arena {
     }
     const std::size_t more = pages - now;
     const bool fits =
-        first + pages <= kPages && chunk.free.count(first + now, more) == more;
+        first + pages <= kPages && chunk.free.has_all(first + now, more);
     if (fits && more != 0) {
       counts_.kept -= kPageBytes * chunk.touched.count(first + now, more);
       counts_.in_use += kPageBytes * more;
@@ -361,8 +360,7 @@ class Arena {
     chunk.touched.set(first, pages);
     counts_.in_use -= kPageBytes * pages;
     counts_.kept += kPageBytes * pages;
-    if (chunk.free.count(1, kPages - 1) == kPages - 1 &&
-        &runs_.front() != &runs_.back()) {
+    if (&runs_.front() != &runs_.back() && chunk.free.has_all(1, kPages - 1)) {
       runs_.erase(chunk);
       counts_.kept -= kPageBytes * chunk.touched.count(1, kPages - 1);
       forget(kChunkBytes);
@@ -370,8 +368,7 @@ class Arena {
       destroy(chunk);
       return;
     }
-    lock_.unlock();
-    trim();
+    unlock_and_trim();
   }
 
   [[nodiscard]] void* take_huge(std::size_t bytes, std::size_t alignment) {
@@ -423,13 +420,17 @@ class Arena {
     return memory;
   }
 
-  void trim() {
-    while (true) {
-      lock_.lock();
-      const bool enough = counts_.kept <= kKeptBytes + counts_.in_use / 8;
-      lock_.unlock();
-      if (enough || release_some() == 0) return;
+  // Nearly always there is nothing to do, and no reason to take the lock again.
+  void unlock_and_trim() ODO_RELEASE(lock_) {
+    bool enough = keeps_enough();
+    lock_.unlock();
+    while (!enough && release_some() != 0) {
+      platform::SpinGuard guard(lock_);
+      enough = keeps_enough();
     }
+  }
+  [[nodiscard]] bool keeps_enough() const {
+    return counts_.kept <= kKeptBytes + counts_.in_use / 8;
   }
   // Of one chunk, a run of what is free and touched; how many bytes.
   std::size_t release_some() {

@@ -46,18 +46,27 @@ class RunMask {
     });
     return sum;
   }
-  // Of the run that `first` is in, from there on.
+  // Whether all of `count` from `first` on are in the set.
+  [[nodiscard]] constexpr bool has_all(std::size_t first,
+                                       std::size_t count) const {
+    return next(first, false, first + count) >= first + count;
+  }
+  // Of the run that begins at `first`, from there on; 0 if none does.
   [[nodiscard]] constexpr std::size_t length(std::size_t first) const {
     return next(first, false) - first;
   }
-  // The first multiple of `step` at which `count` in a row begin; N if none.
+  // The first multiple of `step`, a power of two, at which `count` in a row
+  // begin; N if none.
   [[nodiscard]] constexpr std::size_t find(std::size_t count,
                                            std::size_t step) const {
     std::size_t at = next(0, true);
     while (at < N) {
-      const std::size_t end = next(at, false);
-      const std::size_t begin = (at + step - 1) / step * step;
-      if (begin < end && end - begin >= count) return begin;
+      const std::size_t begin = (at + step - 1) & ~(step - 1);
+      // No further than is asked for: what follows may be most of the set.
+      const std::size_t enough = begin + count;
+      if (enough > N) break;
+      const std::size_t end = next(at, false, enough);
+      if (end >= enough) return begin;
       at = next(end, true);
     }
     return N;
@@ -76,9 +85,11 @@ class RunMask {
       count -= here;
     }
   }
-  // The first from `from` on that is in the set, or is not; N if none.
-  [[nodiscard]] constexpr std::size_t next(std::size_t from, bool in) const {
-    while (from < N) {
+  // The first from `from` on that is in the set, or is not; `end` or more if
+  // there is none before that.
+  [[nodiscard]] constexpr std::size_t next(std::size_t from, bool in,
+                                           std::size_t end = N) const {
+    while (from < end) {
       std::uint64_t word = words_[from / 64];
       if (!in) word = ~word;
       word >>= from % 64;

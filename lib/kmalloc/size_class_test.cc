@@ -63,6 +63,10 @@ TEST(RunMaskTest, FindsRunsAcrossWords) {
   EXPECT_EQ(mask.find(66, 64), 64);
   EXPECT_EQ(mask.find(67, 64), 256);
   EXPECT_EQ(mask.length(100), 30);
+  EXPECT_TRUE(mask.has_all(60, 70));
+  EXPECT_FALSE(mask.has_all(60, 71));
+  EXPECT_FALSE(mask.has_all(59, 2));
+  EXPECT_TRUE(mask.has_all(255, 0));
   mask.clear(64, 64);
   EXPECT_EQ(mask.count(0, 256), 6);
   EXPECT_EQ(mask.find(3, 1), 60);
