@@ -269,7 +269,7 @@ void* grown(void* object, std::size_t bytes) {
     if (ThreadHeap::resize(object, bytes)) return object;
     void* moved = ThreadHeap::move(object, bytes);
     if (moved != nullptr) return moved;
-    moved = H::allocate(bytes);
+    moved = H::allocate(Heap<HostGround>::bytes_to_grow(bytes));
     if (moved == nullptr) return nullptr;
     const std::size_t before = ThreadHeap::usable_bytes(object);
     std::memcpy(moved, object, std::min(before, bytes));

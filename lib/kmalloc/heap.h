@@ -209,9 +209,19 @@ class Heap {
     if (const std::size_t now = small_bytes(object); now != 0) {
       return bytes <= now && bytes > now / 2;
     }
-    if (bytes <= kMaxSmallBytes) return false;
     check_large(object);
+    if (bytes <= kMaxSmallBytes) {
+      return bytes > Arena<P>::large_bytes(object) / 2;
+    }
     return arena_.resize_large(object, bytes);
+  }
+
+  // Of what resize() could not make larger, and what its user copies: how much
+  // of the new object to ask for. Runs of pages grow where they are: what half
+  // fills the smallest one is better off there.
+  [[nodiscard]] static constexpr std::size_t bytes_to_grow(std::size_t bytes) {
+    constexpr std::size_t kLeast = align_up(kMaxSmallBytes + 1, kPageBytes);
+    return bytes > kLeast / 2 && bytes < kLeast ? kLeast : bytes;
   }
 
   // Where resize() says no: the address of what holds the same then, if that

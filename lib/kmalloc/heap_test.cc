@@ -203,6 +203,25 @@ TEST_F(HeapTest, ResizesInPlaceWhereThereIsRoom) {
   free(run);
 }
 
+TEST_F(HeapTest, WhatGrowsIsCopiedFewTimes) {
+  std::size_t copied = 0;
+  void* object = allocate(16);
+  for (std::size_t bytes = 24; bytes < 100'000; bytes += bytes / 2) {
+    if (heap_->resize(object, bytes)) continue;
+    copied += heap_->usable_bytes(object);
+    free(object);
+    object = allocate(heap_->bytes_to_grow(bytes));
+  }
+  EXPECT_LT(copied, 50'000);
+  // And stays until half of it would be unused.
+  EXPECT_TRUE(heap_->resize(object, 40'000));
+  EXPECT_TRUE(heap_->resize(object, 30'000));
+  EXPECT_FALSE(heap_->resize(object, 15'000));
+  free(object);
+  EXPECT_EQ(heap_->bytes_to_grow(1'000), 1'000);
+  EXPECT_EQ(heap_->bytes_to_grow(200'000), 200'000);
+}
+
 TEST_F(HeapTest, AVeryLargeOneMovesWithItsPages) {
   for (const std::size_t alignment : {1u << 12, 1u << 16, 1u << 22}) {
     auto* object = static_cast<unsigned char*>(

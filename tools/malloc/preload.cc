@@ -167,9 +167,9 @@ ODO_EXPORT void* realloc(void* object, std::size_t bytes) {
   if (ThreadHeap::resize(object, rounded(bytes))) return object;
   void* moved = ThreadHeap::move(object, rounded(bytes));
   if (moved != nullptr) return moved;
-  moved = allocate(bytes);
-  if (moved == nullptr) return nullptr;
   const std::size_t before = ThreadHeap::usable_bytes(object);
+  moved = allocate(bytes > before ? ThreadHeap::bytes_to_grow(bytes) : bytes);
+  if (moved == nullptr) return nullptr;
   std::memcpy(moved, object, before < bytes ? before : bytes);
   deallocate(object);
   return moved;

@@ -86,6 +86,9 @@ class ThreadHeap {
     note_allocated(object, bytes);
     return true;
   }
+  [[nodiscard]] static constexpr std::size_t bytes_to_grow(std::size_t bytes) {
+    return Heap<HostGround>::bytes_to_grow(bytes);
+  }
   [[nodiscard]] static void* move(void* object, std::size_t bytes) {
     return heap().move(object, bytes);
   }
