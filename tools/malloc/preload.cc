@@ -47,18 +47,18 @@ using odo::kmalloc::CpuHeap;
 using odo::kmalloc::kMaxSmallBytes;
 using odo::kmalloc::ThreadHeap;
 
-// A lane for each CPU, or one for each thread.
-enum class Lanes : std::uint8_t { kUndecided, kThreads, kCpus };
-constinit Lanes lanes = Lanes::kUndecided;
+// CpuHeap's area if there is a lane for each CPU; 0 if each thread has one.
+constinit std::ptrdiff_t cpu_area = 0;
+constinit bool is_decided = false;
 
 // With the first allocation, when the program has one thread. To find out may
 // take memory: until we know it comes from the thread's lane.
 void decide() {
-  if (lanes != Lanes::kUndecided) return;
-  lanes = Lanes::kThreads;
+  if (is_decided) return;
+  is_decided = true;
   const char* wish = getenv("ODO_MALLOC_LANES");
   const bool threads = wish != nullptr && std::strcmp(wish, "threads") == 0;
-  if (!threads && CpuHeap::is_there()) lanes = Lanes::kCpus;
+  if (!threads && CpuHeap::is_there()) cpu_area = CpuHeap::area();
   // The child of a fork() has one thread: the heap's locks are not to be held
   // by another one then. As early as can be: what is told of a fork before us
   // may still allocate.
@@ -76,7 +76,10 @@ ODO_ALWAYS_INLINE void* checked(void* object) {
   return object;
 }
 ODO_ALWAYS_INLINE void* pop(std::uint32_t cls) {
-  return lanes == Lanes::kCpus ? CpuHeap::pop(cls) : ThreadHeap::pop(cls);
+  const std::ptrdiff_t area = cpu_area;
+  if (area != 0) [[likely]]
+    return CpuHeap::pop(cls, area);
+  return ThreadHeap::pop(cls);
 }
 // Of a class up to kMaxSmallBytes that keeps the alignment, or large.
 ODO_NOINLINE void* allocate_slowly(std::size_t bytes, std::size_t alignment,
@@ -86,8 +89,8 @@ ODO_NOINLINE void* allocate_slowly(std::size_t bytes, std::size_t alignment,
     return checked(ThreadHeap::heap().allocate_large(bytes, alignment, zeroed));
   }
   const std::uint32_t cls = class_of_at_16(bytes);
-  void* object = lanes == Lanes::kCpus ? CpuHeap::allocate_class(cls)
-                                       : ThreadHeap::allocate_class(cls);
+  void* object = cpu_area != 0 ? CpuHeap::allocate_class(cls)
+                               : ThreadHeap::allocate_class(cls);
   if (zeroed && object != nullptr) std::memset(object, 0, bytes);
   return checked(object);
 }
@@ -108,8 +111,9 @@ ODO_ALWAYS_INLINE void* allocate(std::size_t bytes) {
   return object;
 }
 ODO_ALWAYS_INLINE void deallocate(void* object) {
-  if (lanes == Lanes::kCpus) [[likely]] {
-    CpuHeap::free(object);
+  const std::ptrdiff_t area = cpu_area;
+  if (area != 0) [[likely]] {
+    CpuHeap::free(object, area);
   } else {
     ThreadHeap::free(object);
   }
@@ -216,8 +220,8 @@ ODO_EXPORT std::size_t malloc_usable_size(void* object) {
 }
 ODO_EXPORT int malloc_trim(std::size_t /*keep*/) {
   constexpr std::size_t kAll = ~std::size_t{0};
-  const std::size_t bytes = lanes == Lanes::kCpus ? CpuHeap::reclaim(kAll)
-                                                  : ThreadHeap::reclaim(kAll);
+  const std::size_t bytes =
+      cpu_area != 0 ? CpuHeap::reclaim(kAll) : ThreadHeap::reclaim(kAll);
   return bytes != 0 ? 1 : 0;
 }
 

@@ -45,6 +45,7 @@ template <class T, std::size_t N>
 class CpuHeap {
  public:
   using LaneT = Lane<HostGround>;
+  using Sequence = Rseq<HostGround>;
   static constexpr std::size_t kMaxCpus = 512;
 
   [[nodiscard]] static bool is_there() {
@@ -65,9 +66,12 @@ class CpuHeap {
       return allocate_slowly(cls);
     return object;
   }
+  // What the fast ways may be given instead of asking for it each time; not 0.
+  [[nodiscard]] static std::ptrdiff_t area() { return Sequence::area(); }
   // Null: allocate_slowly() may have one.
-  [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::uint32_t cls) {
-    void* object = Sequence::pop(lanes_.data(), cls);
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(
+      std::uint32_t cls, std::ptrdiff_t area = Sequence::area()) {
+    void* object = Sequence::pop(area, lanes_.data(), cls);
     note_allocated(object, class_bytes(cls));
     return object;
   }
@@ -77,14 +81,15 @@ class CpuHeap {
                                             bool zeroed) {
     return heap().allocate_large(bytes, alignment, zeroed);
   }
-  ODO_ALWAYS_INLINE static void free(void* object) {
+  ODO_ALWAYS_INLINE static void free(void* object,
+                                     std::ptrdiff_t area = Sequence::area()) {
     note_freed(object, ThreadHeap::noted_bytes(object));
-    if (Heap<HostGround>::begins_chunk(object)) [[unlikely]] {
+    if (!Heap<HostGround>::may_be_small(object)) [[unlikely]] {
       free_slowly(object);
       return;
     }
     const std::uint32_t cls = ChunkFront<HostGround>::info_of(object);
-    if (cls >= kClasses || !Sequence::push(lanes_.data(), object, cls))
+    if (cls >= kClasses || !Sequence::push(area, lanes_.data(), object, cls))
         [[unlikely]] {
       free_slowly(object);
     }
@@ -155,7 +160,6 @@ class CpuHeap {
   }
 
  private:
-  using Sequence = Rseq<HostGround>;
   static constexpr std::size_t kMostBatch = LaneT::kSlice;
 
   using Slot = detail::CpuSlot;

@@ -45,6 +45,8 @@
   "], %%fs:8(%[rseq])\n\t"                  \
   "1:\n\t"
 #define ODO_RSEQ_END_ "2:\n\t"
+// Where a sequence is "volatile goto", the first word is for GCC before 12.4:
+// there a goto with outputs is not volatile by itself (its bug 113921).
 
 namespace odo::kmalloc {
 
@@ -57,6 +59,10 @@ class Rseq {
   [[nodiscard]] static bool is_there() {
     return __rseq_size != 0 && cpu() < kNoCpu;
   }
+  // Where each thread's area lies, from its thread pointer on; never 0, as that
+  // points to itself. The fast ways are told it by who may know better than to
+  // ask another library.
+  [[nodiscard]] static std::ptrdiff_t area() { return __rseq_offset; }
   // Where it runs; old news at once.
   [[nodiscard]] static std::uint32_t cpu() {
     std::uint32_t number = 0;
@@ -67,26 +73,30 @@ class Rseq {
   }
 
   // Of the lane that `lanes` has for the CPU.
-  [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(LaneT* const* lanes,
+  [[nodiscard]] ODO_ALWAYS_INLINE static void* pop(std::ptrdiff_t area,
+                                                   LaneT* const* lanes,
                                                    std::uint32_t cls) {
     void* object = nullptr;
     std::uintptr_t lane = 0;
     std::uintptr_t top = 0;
-    asm volatile(
+    asm volatile goto(
         ODO_RSEQ_BEGIN_("top")
         "movl %%fs:4(%[rseq]), %k[top]\n\t"
         "movq (%[lanes],%[top],8), %[lane]\n\t"
         "movq (%[lane],%[at]), %[top]\n\t"
         "movq -8(%[top]), %[object]\n\t"
         "testq %[object], %[object]\n\t"
-        "jz 2f\n\t"
+        "jz %l[empty]\n\t"
         "addq $-8, %[top]\n\t"
         "movq %[top], (%[lane],%[at])\n\t" ODO_RSEQ_END_
         : [object] "=&r"(object), [lane] "=&r"(lane), [top] "=&r"(top)
-        : [rseq] "r"(__rseq_offset), [lanes] "r"(lanes),
-          [at] "r"(offset_of(cls))
-        : "memory", "cc");
+        : [rseq] "r"(area), [lanes] "r"(lanes), [at] "r"(offset_of(cls))
+        : "memory", "cc"
+        : empty);
+    if (object == nullptr) __builtin_unreachable();
     return object;
+  empty:
+    return nullptr;
   }
   // Up to `most` objects off that stack, if the CPU's lane is `wanted`; how
   // many. `base` is the stack's.
@@ -136,29 +146,30 @@ class Rseq {
     return static_cast<std::uint32_t>(count);
   }
   // An object of a slab of that class; false if there is no room.
-  [[nodiscard]] ODO_ALWAYS_INLINE static bool push(LaneT* const* lanes,
+  [[nodiscard]] ODO_ALWAYS_INLINE static bool push(std::ptrdiff_t area,
+                                                   LaneT* const* lanes,
                                                    void* object,
                                                    std::uint32_t cls) {
-    bool done = false;
     std::uintptr_t lane = 0;
     std::uintptr_t top = 0;
-    asm volatile(
+    asm volatile goto(
         ODO_RSEQ_BEGIN_("top")
-        "xorl %k[done], %k[done]\n\t"
         "movl %%fs:4(%[rseq]), %k[top]\n\t"
         "movq (%[lanes],%[top],8), %[lane]\n\t"
         "movq (%[lane],%[at]), %[top]\n\t"
         "cmpq 8(%[lane],%[at]), %[top]\n\t"
-        "je 2f\n\t"
-        "movl $1, %k[done]\n\t"
+        "je %l[full]\n\t"
         "movq %[object], (%[top])\n\t"
         "addq $8, %[top]\n\t"
         "movq %[top], (%[lane],%[at])\n\t" ODO_RSEQ_END_
-        : [done] "=&r"(done), [lane] "=&r"(lane), [top] "=&r"(top)
-        : [rseq] "r"(__rseq_offset), [lanes] "r"(lanes), [object] "r"(object),
+        : [lane] "=&r"(lane), [top] "=&r"(top)
+        : [rseq] "r"(area), [lanes] "r"(lanes), [object] "r"(object),
           [at] "r"(offset_of(cls))
-        : "memory", "cc");
-    return done;
+        : "memory", "cc"
+        : full);
+    return true;
+  full:
+    return false;
   }
   // Onto that stack as many of `count` as there is room for, the first one
   // first, if the CPU's lane is `wanted`; how many.
