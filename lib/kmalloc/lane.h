@@ -176,11 +176,15 @@ class alignas(64) Lane {
     for (std::uint32_t done = 0; done < count;) {
       const SlabT slab = SlabT::of(objects[done]);
       if (slab.fields().owner != this) {
-        others[other_count++] = objects[done++];
-        if (other_count == kSlice) {
-          send_home(others, other_count);
-          other_count = 0;
-        }
+        // What follows is often of the same slab, and need not ask for it.
+        const SlabPlaces places = slab.places();
+        do {
+          others[other_count++] = objects[done++];
+          if (other_count == kSlice) {
+            send_home(others, other_count);
+            other_count = 0;
+          }
+        } while (done < count && places.holds(objects[done]));
         continue;
       }
       const bool was_spent = slab.is_spent();
@@ -373,6 +377,7 @@ class alignas(64) Lane {
   std::uint16_t send_chain(void* const* objects, std::uint16_t at,
                            std::uint16_t* next) {
     const SlabT slab = SlabT::of(objects[at]);
+    const SlabPlaces places = slab.places();
     std::uint64_t bits[kBitWordsInFront];
     std::uint64_t words = 0;  // those of `bits` that mean something
     std::uint32_t count = 0;
@@ -380,11 +385,11 @@ class alignas(64) Lane {
     while (at != kEnd) {
       const std::uint16_t after = next[at];
       std::size_t index = 0;
-      if (!slab.holds(objects[at])) {
+      if (!places.index_of(objects[at], index)) {
+        if (places.holds(objects[at])) [[unlikely]]
+          fault_of(slab, objects[at]);
         next[at] = others;
         others = at;
-      } else if (!slab.index_of(objects[at], index)) [[unlikely]] {
-        fault_of(slab, objects[at]);
       } else {
         const std::uint64_t word = std::uint64_t{1} << (index / 64);
         const std::uint64_t bit = std::uint64_t{1} << (index % 64);

@@ -35,6 +35,46 @@
 
 namespace odo::kmalloc {
 
+// Where a slab's objects lie, by value: what loops over many of them keep at
+// hand, whatever else they write to.
+class SlabPlaces {
+ public:
+  SlabPlaces(const std::byte* start, const ClassInfo& info)
+      : start_(start),
+        end_bytes_(info.units * kUnitBytes),
+        first_bytes_(info.first_bytes),
+        bytes_(info.bytes),
+        reciprocal_(info.reciprocal),
+        objects_(info.objects) {}
+
+  // Whether an address lies in the slab.
+  [[nodiscard]] bool holds(const void* object) const {
+    return offset_of(object) < end_bytes_;
+  }
+  // Which object begins there; false if none does, in the slab or elsewhere.
+  [[nodiscard]] bool index_of(const void* object, std::size_t& index) const {
+    const std::uint64_t offset = offset_of(object) - first_bytes_;
+    // Exact for beginnings: the offset is below 2^18, the reciprocal's error
+    // below 1, and so the quotient's below 2^-14. Of an address elsewhere the
+    // quotient may be anything, but not times the size that offset.
+    index = static_cast<std::size_t>(offset * reciprocal_ >> 32);
+    return index < objects_ && index * bytes_ == offset;
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t offset_of(const void* object) const {
+    return reinterpret_cast<std::uintptr_t>(object) -
+           reinterpret_cast<std::uintptr_t>(start_);
+  }
+
+  const std::byte* start_;
+  std::uint64_t end_bytes_;
+  std::uint64_t first_bytes_;
+  std::uint64_t bytes_;
+  std::uint64_t reciprocal_;
+  std::uint64_t objects_;
+};
+
 template <KmallocPlatform P>
 class Slab {
  public:
@@ -120,16 +160,24 @@ class Slab {
   // one can't be right, those before it, and its address in `wrong`.
   std::size_t give_back(void* const* objects, std::size_t count,
                         const void*& wrong) const {
+    const SlabPlaces places = this->places();
     std::uint64_t* bits = free_bits();
     std::size_t lowest = fields_->first_word;
     std::size_t done = 0;
-    for (; done < count && holds(objects[done]); ++done) {
+    for (; done < count; ++done) {
       std::size_t index = 0;
-      if (!index_of(objects[done], index) || is_free(index)) [[unlikely]] {
+      if (!places.index_of(objects[done], index)) {
+        if (places.holds(objects[done])) [[unlikely]]
+          wrong = objects[done];
+        break;
+      }
+      std::uint64_t& word = bits[index / 64];
+      const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+      if ((word & bit) != 0) [[unlikely]] {
         wrong = objects[done];
         break;
       }
-      bits[index / 64] |= std::uint64_t{1} << (index % 64);
+      word |= bit;
       if (index / 64 < lowest) lowest = index / 64;
     }
     fields_->first_word = static_cast<std::uint16_t>(lowest);
@@ -165,11 +213,7 @@ class Slab {
     fields_->out = fields_->out - count;
   }
 
-  // Whether it lies in here.
-  [[nodiscard]] bool holds(const void* object) const {
-    return static_cast<std::size_t>(static_cast<const std::byte*>(object) -
-                                    start()) < info_->units * kUnitBytes;
-  }
+  [[nodiscard]] SlabPlaces places() const { return {start(), *info_}; }
   // The first one of some bits.
   [[nodiscard]] const void* object_at(std::size_t word,
                                       std::uint64_t bits) const {
@@ -178,15 +222,7 @@ class Slab {
   }
   // Which one it is; false if it is not the beginning of one.
   [[nodiscard]] bool index_of(const void* object, std::size_t& index) const {
-    const auto offset = static_cast<std::uint64_t>(
-        static_cast<const std::byte*>(object) - start() - info_->first_bytes);
-    // Exact for beginnings: the offset is below 2^18, the reciprocal's error
-    // below 1, and so the quotient's below 2^-14.
-    index = static_cast<std::size_t>(offset * info_->reciprocal >> 32);
-    return index < info_->objects && index * info_->bytes == offset;
-  }
-  [[nodiscard]] bool is_free(std::size_t index) const {
-    return (free_bits()[index / 64] >> (index % 64) & 1) != 0;
+    return places().index_of(object, index);
   }
 
  private:
