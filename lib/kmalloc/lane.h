@@ -315,8 +315,11 @@ class alignas(64) Lane {
     take_home(base, count);
     stacks_[cls].drop_oldest(base, count);
   }
-  // After some of its objects came back.
-  void settle(const SlabT& slab, bool was_spent) {
+  // After some of its objects came back. Mostly it stays as it is.
+  ODO_ALWAYS_INLINE void settle(const SlabT& slab, bool was_spent) {
+    if (was_spent || slab.fields().out == 0) move_or_drop(slab, was_spent);
+  }
+  ODO_NOINLINE void move_or_drop(const SlabT& slab, bool was_spent) {
     Fields& fields = slab.fields();
     if (was_spent && !slab.is_spent()) partial_[fields.cls].push_front(fields);
     if (fields.out != 0) return;
