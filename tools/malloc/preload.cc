@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -204,8 +205,15 @@ ODO_EXPORT void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
   }
   return allocate_aligned(alignment, bytes);
 }
+// As glibc's: an alignment that is no power of two is rounded up to one, and 0
+// is none.
 ODO_EXPORT void* memalign(std::size_t alignment, std::size_t bytes) {
-  return aligned_alloc(alignment, bytes);
+  constexpr std::size_t kLargestPower = SIZE_MAX / 2 + 1;
+  if (alignment > kLargestPower) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return allocate_aligned(std::bit_ceil(alignment), bytes);
 }
 ODO_EXPORT void* valloc(std::size_t bytes) {
   return allocate_aligned(page_bytes(), bytes);

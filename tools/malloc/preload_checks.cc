@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -226,10 +227,10 @@ int sizes() {
 }
 
 template <class Allocate>
-void fails(Allocate allocate,
+void fails(Allocate allocate, int error = ENOMEM,
            std::source_location at = std::source_location::current()) {
   errno = 0;
-  want(unknown(allocate()) == nullptr && errno == ENOMEM, at);
+  want(unknown(allocate()) == nullptr && errno == error, at);
 }
 int too_large() {
   constexpr size_t kHalf = std::numeric_limits<std::ptrdiff_t>::max();
@@ -387,6 +388,25 @@ int aligns() {
       ::operator delete(object, std::align_val_t(alignment));
     }
     for (void* object : objects) std::free(object);
+  }
+  for (const size_t alignment : {0u, 1u, 3u, 16u, 17u, 24u, 63u, 65u, 4095u,
+                                 4097u, 40'000u, 3'000'000u}) {
+    void* object = memalign(unknown(alignment), unknown(size_t{100}));
+    want(object != nullptr && is_at(object, std::bit_ceil(alignment)));
+    fill(object, 100, 5);
+    std::free(object);
+  }
+  // First, no memory begins at a multiple of that; then there is no such power.
+  constexpr size_t kTop = size_t{1} << 63;
+  for (const size_t alignment : {kTop / 2 + 1, kTop - 1, kTop}) {
+    fails([=] { return memalign(unknown(alignment), 100); });
+  }
+  for (const size_t wrong : {kTop + 1, ~size_t{0}}) {
+    fails([=] { return memalign(unknown(wrong), 100); }, EINVAL);
+  }
+  // aligned_alloc() takes powers of two alone.
+  for (const size_t wrong : {size_t{0}, size_t{3}, size_t{24}, kTop + 1}) {
+    fails([=] { return aligned_alloc(unknown(wrong), 100); }, EINVAL);
   }
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* object = valloc(unknown(size_t{10}));
