@@ -11,12 +11,22 @@
 // Contexts: a lane's owner; waiting: where the ground's park() may be called.
 // Ownership: as heap.h. An object is freed to the type it was allocated from.
 // Invariants:
-//   M1. a limited type's `used_` never passes its limit, and is what is in use,
-//       but for a moment within a request;
-//   M2. only its owner writes a lane's counts.
+//   M1. a limited type's `used_` never passes its limit, and is what is in use
+//       and what requests that wait for memory will have;
+//   M2. only its owner writes a lane's counts;
+//   M3. who sleeps has nothing at hand that another lane could use, and gives
+//       on what comes home meanwhile each time it is woken.
 // Ordering: MW: who waits says so and then looks for room, who frees makes room
 //   and then looks for somebody who waits: both seq_cst, one of the two sees
 //   the other.
+// Waiting: what is free is so in somebody's lane, out of which nobody else can
+//   take it. So while anybody waits an owner gives back all that it has at
+//   hand, and wakes who waits, whenever it frees something, finds none at hand
+//   for an allocation, or calls relieve(). Who waits goes on when what it wants
+//   is free, in whatever lanes, and their owners have done one of these since.
+//   Free for all are a slab's units once nothing of it is in use; what is free
+//   in other slabs is for their lanes. A request keeps its room below a limit
+//   while it waits for memory. Who waits longest is not served first.
 // Failure: null with kNoWait, and at the limit with kNullOk; a request that can
 //   never be met is null always. Without these who waits for memory waits until
 //   some is freed.
@@ -123,7 +133,7 @@ class TypedHeap {
       return allocate_slowly(lane, type, bytes, flags);
     }
     Lane<P>& own = lane.lane();
-    void* object = heap_.allocate(own, bytes, [&own] { return &own; });
+    void* object = heap_.allocate(own, bytes, RelievingOwn{this, &lane});
     if (object == nullptr) [[unlikely]]
       return allocate_slowly(lane, type, bytes, flags);
     count_allocation(lane, type, object);
@@ -138,13 +148,20 @@ class TypedHeap {
     (void)LaneT::add(counts.frees, 1);
     Lane<P>& own = lane.lane();
     heap_.free(own, object, [&own] { return &own; });
-    if (type.is_limited()) {
-      (void)type.used_.fetch_sub(bytes, std::memory_order_seq_cst);  // MW
-    }
-    // MW; of types without a limit it is a hint: who waits for memory looks
-    // again each time anybody frees something after it began.
-    if (waiting_.load(std::memory_order_seq_cst) != 0) [[unlikely]]
+    if (type.is_limited()) unreserve(type, bytes);
+    if (any_waits()) [[unlikely]]
       wake_waiters(lane);
+  }
+  // For owners that neither allocate nor free for a while, as when they are
+  // idle: if anybody waits, what this lane has at hand is for them. True if
+  // somebody did.
+  bool relieve(LaneT& lane) {
+    if (!any_waits()) [[likely]]
+      return false;
+    const std::uint64_t before = given_by(lane);
+    lane.lane().flush();
+    if (given_by(lane) != before) wake_all();
+    return true;
   }
 
   [[nodiscard]] TypeCounts counts(const Type& type) const {
@@ -185,7 +202,24 @@ class TypedHeap {
     (void)LaneT::add(counts.allocations, 1);
   }
 
-  enum class Outcome : std::uint8_t { kDone, kAtLimit, kNoMemory };
+  // The lane, once it has given who waits what it can spare.
+  struct RelievingOwn {
+    TypedHeap* heap;
+    LaneT* lane;
+    Lane<P>* operator()() const {
+      (void)heap->relieve(*lane);
+      return &lane->lane();
+    }
+  };
+
+  // What one request wants, and whether it has its room below the limit.
+  struct Request {
+    std::size_t bytes;
+    std::size_t alignment;
+    Flags flags;
+    std::size_t real_bytes;
+    bool has_room = false;
+  };
 
   ODO_NOINLINE void* allocate_slowly(LaneT& lane, Type& type, std::size_t bytes,
                                      Flags flags) {
@@ -196,21 +230,43 @@ class TypedHeap {
       bytes = std::bit_ceil(bytes < 8 ? 8 : bytes);
       alignment = bytes > alignment ? bytes : alignment;
     }
+    if (bytes > Heap<P>::kMaxBytes) return nullptr;
+    Request request{bytes, alignment, flags,
+                    Heap<P>::real_bytes(bytes, alignment)};
     // What could never be had is not waited for.
-    if (bytes > Heap<P>::kMaxBytes ||
-        Heap<P>::real_bytes(bytes, alignment) > room_of(type, flags)) {
-      return nullptr;
+    if (request.real_bytes > room_of(type, flags)) return nullptr;
+    void* object = try_once(lane, type, request, RelievingOwn{this, &lane});
+    if (object != nullptr) return object;
+    return gives_up(request) ? refuse(lane, type, request)
+                             : wait_for(lane, type, request);
+  }
+  // After an attempt that failed.
+  [[nodiscard]] static bool gives_up(const Request& request) {
+    return has(request.flags, Flags::kNoWait) ||
+           (!request.has_room && has(request.flags, Flags::kNullOk));
+  }
+  void* refuse(LaneT& lane, Type& type, const Request& request) {
+    // Who was refused the same room meanwhile may have it.
+    if (request.has_room && type.is_limited()) {
+      unreserve(type, request.real_bytes);
+      if (any_waits()) wake_waiters(lane);
     }
-    void* object = nullptr;
-    Outcome outcome = try_once(lane, type, bytes, alignment, flags, object);
-    if (outcome == Outcome::kDone) return object;
+    return nullptr;
+  }
+  void* wait_for(LaneT& lane, Type& type, Request& request) {
+    Lane<P>& own = lane.lane();
     (void)waiting_.fetch_add(1, std::memory_order_seq_cst);  // MW
+    void* object = nullptr;
     while (true) {
       const std::uint32_t seen = freed_.load(std::memory_order_acquire);
-      outcome = try_once(lane, type, bytes, alignment, flags, object);
-      if (outcome == Outcome::kDone || has(flags, Flags::kNoWait) ||
-          (outcome == Outcome::kAtLimit && has(flags, Flags::kNullOk))) {
-        break;
+      const std::uint64_t before = given_by(lane);
+      object = try_once(lane, type, request, [&own] { return &own; });
+      if (object != nullptr) break;
+      own.flush();  // M3
+      if (given_by(lane) != before) {
+        // Two who wait wake each other only as often as they give something.
+        wake_all();
+        continue;
       }
       if constexpr (CanPark<P>) {
         ground_.park(freed_, seen);
@@ -223,23 +279,20 @@ class TypedHeap {
     (void)waiting_.fetch_sub(1, std::memory_order_relaxed);
     return object;
   }
-  Outcome try_once(LaneT& lane, Type& type, std::size_t bytes,
-                   std::size_t alignment, Flags flags, void*& object) {
-    const std::size_t real = Heap<P>::real_bytes(bytes, alignment);
-    if (type.is_limited() && !reserve(type, real, flags)) {
-      return Outcome::kAtLimit;
-    }
-    Lane<P>& own = lane.lane();
-    const auto mine = [&own] { return &own; };
-    object = allocate_some(own, bytes, alignment, flags, mine);
-    if (object == nullptr) {
-      if (type.is_limited()) {
-        (void)type.used_.fetch_sub(real, std::memory_order_seq_cst);
+  template <class Own>
+  [[nodiscard]] void* try_once(LaneT& lane, Type& type, Request& request,
+                               Own own) {
+    if (!request.has_room) {
+      if (type.is_limited() &&
+          !reserve(type, request.real_bytes, request.flags)) {
+        return nullptr;
       }
-      return Outcome::kNoMemory;
+      request.has_room = true;
     }
-    count_allocation(lane, type, object);
-    return Outcome::kDone;
+    void* object = allocate_some(lane.lane(), request.bytes, request.alignment,
+                                 request.flags, own);
+    if (object != nullptr) count_allocation(lane, type, object);
+    return object;
   }
   template <class Own>
   void* allocate_some(Lane<P>& own, std::size_t bytes, std::size_t alignment,
@@ -272,10 +325,27 @@ class TypedHeap {
                                                std::memory_order_relaxed));
     return true;
   }
+  static void unreserve(Type& type, std::uint64_t bytes) {
+    (void)type.used_.fetch_sub(bytes, std::memory_order_seq_cst);  // MW
+  }
+  // MW at a limit; as to memory a hint, for who comes too late for this one is
+  // served the next time.
+  [[nodiscard]] ODO_ALWAYS_INLINE bool any_waits() const {
+    return waiting_.load(std::memory_order_seq_cst) != 0;
+  }
+  // Grows when a lane gives something that others can use: units of slabs, or
+  // objects to slabs whose owners may sleep.
+  [[nodiscard]] static std::uint64_t given_by(const LaneT& lane) {
+    const LaneCounts& counts = lane.lane().counts();
+    return counts.unmade + counts.posts;
+  }
+  // After something was freed, or room below a limit made.
   ODO_NOINLINE void wake_waiters(LaneT& lane) {
-    // What this lane has at hand is no use to them.
     lane.lane().flush();
-    // Release: the room that was made, with the acquire of who waited.
+    wake_all();
+  }
+  void wake_all() {
+    // Release: what was given, with the acquire of who waited.
     (void)freed_.fetch_add(1, std::memory_order_release);
     if constexpr (CanPark<P>) ground_.unpark_all(freed_);
   }

@@ -147,6 +147,80 @@ TEST(TypedHeapTest, WhoMayWaitGetsWhatOthersFree) {
   EXPECT_EQ(heap.counts(type).allocations, 4 * kRounds);
 }
 
+// The host's memory, up to so many chunks.
+std::atomic<int> chunks_left{0};
+class SmallGround : public HostGround {
+ public:
+  [[nodiscard]] void* map(std::size_t bytes, std::size_t alignment) const {
+    const bool is_chunk = bytes == kChunkBytes;
+    if (is_chunk && chunks_left.fetch_sub(1, std::memory_order_relaxed) <= 0) {
+      return nullptr;
+    }
+    return HostGround::map(bytes, alignment);
+  }
+};
+
+// More threads than there is memory for, each of which keeps its lane's slabs
+// unless somebody waits.
+TEST(TypedHeapTest, WhoWaitsForMemoryGetsWhatOtherLanesHaveAtHand) {
+  chunks_left = 1;
+  MallocType<SmallGround> type("type");
+  TypedHeap<SmallGround> heap{SmallGround()};
+  ASSERT_TRUE(heap.add(type));
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 40;
+  std::atomic<int> done{0};
+  std::atomic<bool> failed{false};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&, i] {
+        TypedLane<SmallGround>& lane = *heap.take_lane();
+        for (int round = 0; round < kRounds; ++round) {
+          // Nearly half of all units, in a slab's size of each thread's own.
+          const std::size_t bytes = std::size_t{1000} << i;
+          std::vector<void*> objects;
+          for (std::size_t sum = 0; sum < 800'000; sum += bytes) {
+            // A whole set, or none: two who each have half would wait forever.
+            void* object =
+                heap.allocate(lane, type, bytes,
+                              objects.empty() ? Flags::kNone : Flags::kNoWait);
+            if (object == nullptr && objects.empty()) failed = true;
+            if (object == nullptr) break;
+            objects.push_back(object);
+          }
+          for (void* object : objects) heap.free(lane, type, object);
+        }
+        done.fetch_add(1);
+        // Its owner is idle from now on, but for this.
+        while (done.load() != kThreads) {
+          (void)heap.relieve(lane);
+          std::this_thread::yield();
+        }
+      });
+    }
+  }
+  EXPECT_FALSE(failed);
+  EXPECT_EQ(heap.counts(type).in_use_bytes, 0);
+}
+
+// What is refused for want of memory leaves its room to others.
+TEST(TypedHeapTest, WithoutMemoryALimitStaysAsItWas) {
+  chunks_left = 0;
+  MallocType<SmallGround> type("type", 1 << 20);
+  TypedHeap<SmallGround> heap{SmallGround()};
+  ASSERT_TRUE(heap.add(type));
+  TypedLane<SmallGround>& lane = *heap.take_lane();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(heap.allocate(lane, type, 500'000, Flags::kNoWait), nullptr);
+  }
+  EXPECT_FALSE(heap.relieve(lane));
+  chunks_left = 1;
+  void* object = heap.allocate(lane, type, 500'000, Flags::kNoWait);
+  EXPECT_NE(object, nullptr);
+  heap.free(lane, type, object);
+}
+
 TEST(TypedHeapTest, TypesBeyondTheMostAreRefused) {
   std::vector<std::unique_ptr<HostType>> types;
   HostHeap heap{HostGround()};

@@ -160,7 +160,15 @@ class SimMemory {
     sim::Engine& engine = sim::Engine::current();
     if (word.fetch_add(0, std::memory_order_relaxed) != seen) return;
     sleepers_.push_back({&word, engine.self()});
+    call_idle();
     engine.block();
+  }
+  // This thread blocks, and is to run whenever another one falls asleep.
+  void add_idle() { idle_.push_back(sim::Engine::current().self()); }
+  void call_idle() {
+    for (std::size_t i = 0; i < idle_.size(); ++i) {
+      sim::Engine::current().wake(idle_[i]);
+    }
   }
   void unpark_all(const SimWord<std::uint32_t>& word) {
     // wake() lets others run, who may fall asleep here anew: once more for them
@@ -250,6 +258,7 @@ class SimMemory {
   bool may_fail_ = false;
   bool is_at_end_ = false;
   std::vector<Sleeper> sleepers_;
+  std::vector<sim::ThreadId> idle_;
 };
 
 // A field that isn't atomic, and may not be raced for. What is known of it is
