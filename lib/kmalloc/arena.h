@@ -30,6 +30,7 @@
 #include "lib/base/list.h"
 #include "lib/kmalloc/chunk.h"
 #include "lib/kmalloc/chunk_map.h"
+#include "lib/kmalloc/guards.h"
 #include "lib/kmalloc/run_mask.h"
 
 namespace odo::kmalloc {
@@ -43,18 +44,18 @@ struct UnitRun {
 
 // A chunk of large allocations: in its first page this, in the others they.
 template <KmallocPlatform P>
-struct RunChunk : ChunkFront<P> {
+struct RunChunk : ChunkFront<P>, GuardFlags<kIsGuarded<P>, kPages> {
   RunChunk() : ChunkFront<P>(ChunkFront<P>::Kind::kRuns) {}
 
   ListHook hook;
   RunMask<kPages> free;
   RunMask<kPages> touched;  // of those, the ones that may not be zero
-  // Of the allocation that begins at a page; 0 elsewhere.
+  // Of the allocation that begins at a page, with its guard; 0 elsewhere.
   std::uint16_t pages[kPages] = {};
 };
 // An allocation with a mapping of its own: in front of it this.
 template <KmallocPlatform P>
-struct HugeChunk : ChunkFront<P> {
+struct HugeChunk : ChunkFront<P>, GuardFlags<kIsGuarded<P>, 1> {
   HugeChunk() : ChunkFront<P>(ChunkFront<P>::Kind::kHuge) {}
 
   void* mapping = nullptr;
@@ -147,7 +148,7 @@ class Arena {
       }
       return object;
     }
-    const std::size_t pages = pages_of(bytes);
+    const std::size_t pages = pages_of(bytes + kGuardBytes);
     const std::size_t step =
         alignment <= kPageBytes ? 1 : alignment / kPageBytes;
     lock_.lock();
@@ -164,6 +165,10 @@ class Arena {
         if (chunk.free.empty()) runs_.erase(chunk);
         lock_.unlock();
         std::byte* at = page_at(chunk, first);
+        if constexpr (kIsGuarded<P>) {
+          chunk.has_guard[first] =
+              guard(page_at(chunk, first + pages - 1), kPageBytes);
+        }
         if (zeroed && (dirty != 0 || !kMapsZeros<P>)) {
           __builtin_memset(at, 0, bytes);
         }
@@ -190,7 +195,8 @@ class Arena {
     const auto& chunk = static_cast<RunChunk<P>&>(front);
     const auto offset = reinterpret_cast<std::uintptr_t>(object) % kChunkBytes;
     if (offset % kPageBytes != 0) return 0;
-    return chunk.pages[offset / kPageBytes] * kPageBytes;
+    const std::size_t pages = chunk.pages[offset / kPageBytes];
+    return pages == 0 ? 0 : pages * kPageBytes - kGuardBytes;
   }
   // False if nothing large begins there.
   [[nodiscard]] bool give_large(void* object) {
@@ -210,13 +216,22 @@ class Arena {
       return false;
     }
     chunk.pages[first] = 0;
+    if constexpr (kIsGuarded<P>) {
+      // Not under the lock; nobody else has the pages yet.
+      lock_.unlock();
+      if (chunk.has_guard[first]) {
+        unguard(page_at(chunk, first + pages - 1), kPageBytes);
+      }
+      lock_.lock();
+    }
     put_pages(chunk, first, pages);
     return true;
   }
-  // Changes the size of a run where it is; false if that can't be done.
+  // Changes the size of a run where it is; false if that can't be done. Guards
+  // stay where they are.
   [[nodiscard]] bool resize_large(void* object, std::size_t bytes) {
     ChunkFront<P>& front = front_of_large(object);
-    if (front.kind != ChunkFront<P>::Kind::kRuns) {
+    if (kIsGuarded<P> || front.kind != ChunkFront<P>::Kind::kRuns) {
       const std::size_t now = large_bytes(object);
       // A huge one stays if it is neither too small nor half empty.
       return bytes <= now && bytes > now / 2;
@@ -251,7 +266,8 @@ class Arena {
   // Another size of a huge one, at another address if need be, without a copy;
   // null if that can't be done, and then it is as it was.
   [[nodiscard]] void* move_huge(void* object, std::size_t bytes) {
-    if constexpr (requires(P p) { p.remap(object, bytes, bytes, bytes); }) {
+    if constexpr (!kIsGuarded<P> &&
+                  requires(P p) { p.remap(object, bytes, bytes, bytes); }) {
       ChunkFront<P>& front = front_of_large(object);
       if (front.kind != ChunkFront<P>::Kind::kHuge) return nullptr;
       const auto& huge = static_cast<const HugeChunk<P>&>(front);
@@ -284,6 +300,15 @@ class Arena {
       return nullptr;
     }
   }
+
+  // --- guards ----------------------------------------------------------------
+  [[nodiscard]] bool guard(void* memory, std::size_t bytes) {
+    return guards_.guard(ground_, memory, bytes);
+  }
+  void unguard(void* memory, std::size_t bytes) {
+    guards_.unguard(ground_, memory, bytes);
+  }
+  [[nodiscard]] GuardCounts guard_counts() const { return guards_.counts(); }
 
   // --- for hardened heaps ----------------------------------------------------
   // Whether a chunk's header is where an address leads.
@@ -319,6 +344,7 @@ class Arena {
   }
 
  private:
+  static constexpr std::size_t kGuardBytes = Guards<P>::kBytes;
   static constexpr std::size_t kMostRunBytes = std::size_t{1024} * 1024;
   static constexpr std::size_t kMostHugeBytes =
       ~std::size_t{0} - 2 * kChunkBytes;
@@ -378,7 +404,7 @@ class Arena {
     if (front > kMostHugeBytes / 2 || bytes > kMostHugeBytes - front) {
       return nullptr;
     }
-    const std::size_t total = front + align_up(bytes, kPageBytes);
+    const std::size_t total = front + align_up(bytes, kPageBytes) + kGuardBytes;
     const std::size_t align = front > kChunkBytes ? front : kChunkBytes;
     void* memory = map_chunk(total, align, front - 1);
     if (memory == nullptr) return nullptr;
@@ -388,7 +414,10 @@ class Arena {
     huge->mapping = memory;
     huge->mapped_bytes = total;
     huge->object = object;
-    huge->object_bytes = total - front;
+    huge->object_bytes = total - front - kGuardBytes;
+    if constexpr (kIsGuarded<P>) {
+      huge->has_guard[0] = guard(object + huge->object_bytes, kPageBytes);
+    }
     platform::SpinGuard guard(lock_);
     counts_.mapped += total;
     counts_.in_use += total;
@@ -401,6 +430,12 @@ class Arena {
     counts_.in_use -= bytes;
     forget(bytes);
     lock_.unlock();
+    if constexpr (kIsGuarded<P>) {
+      if (huge.has_guard[0]) {
+        unguard(static_cast<std::byte*>(huge.object) + huge.object_bytes,
+                kPageBytes);
+      }
+    }
     map_.remove(&huge);
     huge.~HugeChunk<P>();
     ground_.unmap(mapping, bytes);
@@ -498,6 +533,7 @@ class Arena {
   List<RunChunk<P>, &RunChunk<P>::hook> runs_;
   ArenaCounts counts_;
   [[no_unique_address]] ChunkMap<P> map_;
+  [[no_unique_address]] Guards<P> guards_;
 };
 
 }  // namespace odo::kmalloc

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "lib/base/list.h"
+#include "lib/kmalloc/guards.h"
 #include "lib/kmalloc/layout.h"
 #include "lib/kmalloc/platform.h"
 
@@ -53,7 +54,7 @@ struct ChunkFront {
 
 // A slab's own fields: its owner's, but for the last two.
 template <KmallocPlatform P>
-struct SlabFields {
+struct SlabFields : GuardFlags<kIsGuarded<P>, 1> {
   ListHook hook;  // in its class's list, if some of its objects are free
   // Objects that are not known to be free.
   PlainOn<P, std::uint32_t> out{};

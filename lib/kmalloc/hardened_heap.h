@@ -13,6 +13,8 @@
 //   |<----- bytes asked ------>|                   |<- end of the block
 //
 // Free objects are bits elsewhere, so there are no links in them to be encoded.
+// With a ground that has guard pages (guards.h), who runs on past the end of a
+// slab, or of a large object's pages, is stopped at once.
 //
 // Contexts: a lane's owner.
 // Ownership: as heap.h.

@@ -248,6 +248,11 @@ class Heap {
     return give_back(target_bytes);
   }
   [[nodiscard]] ArenaCounts counts() { return arena_.counts(); }
+  [[nodiscard]] GuardCounts guard_counts() const
+  requires kIsGuarded<P>
+  {
+    return arena_.guard_counts();
+  }
 
   // --- fork() ----------------------------------------------------------------
   // Around the copying of a process of which one thread goes on. The lanes of

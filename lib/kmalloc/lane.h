@@ -286,8 +286,12 @@ class alignas(64) Lane {
     if (run.chunk == nullptr) run = arena_->take_units(info.units);
     if (run.chunk == nullptr) return false;
     ++counts_.made;
-    partial_[cls].push_back(
-        SlabT::make(*run.chunk, run.first, cls, *this).fields());
+    const SlabT slab = SlabT::make(*run.chunk, run.first, cls, *this);
+    if constexpr (kIsGuarded<P>) {
+      slab.fields().has_guard[0] =
+          arena_->guard(slab.guard(), slab.guard_bytes());
+    }
+    partial_[cls].push_back(slab.fields());
     return true;
   }
   // Fisher and Yates', by xorshift: who frees and allocates does not know what
@@ -333,6 +337,11 @@ class alignas(64) Lane {
     ++counts_.unmade;
     Fields& fields = slab.fields();
     const unsigned units = slab.info().units;
+    if constexpr (kIsGuarded<P>) {
+      if (fields.has_guard[0]) {
+        arena_->unguard(slab.guard(), slab.guard_bytes());
+      }
+    }
     slab.unmake();
     if (units == 1 && depot_->give(fields)) return;
     arena_->give_units(slab.chunk(), fields.unit, units);

@@ -64,6 +64,14 @@ struct MemoryFault {
 // If it has remap(memory, bytes, new_bytes, alignment), as HostGround, very
 // large allocations grow without a copy.
 //
+// If it has protect(memory, bytes) and unprotect(memory, bytes), also of whole
+// pages, and says `static constexpr bool kGuards = true`, there are guard
+// pages: see guards.h. Who touches pages between the two is stopped by the
+// processor; they have their contents, or zeros, afterwards. protect() is false
+// if it can't be done, as when the system has no more mappings to give;
+// unprotect() is told just what protect() was, and does not fail. To say
+// kGuards without having the two does not compile.
+//
 // Contexts: lanes' owners, without locks held.
 template <class P>
 concept PageSource = requires(P& ground, void* memory, std::size_t bytes) {
@@ -113,12 +121,19 @@ inline constexpr bool kMapsZeros = [] {
 }();
 
 template <class P>
-concept KmallocPlatform = platform::SpinLockPlatform<P> && PageSource<P> &&
-                          std::default_initializable<P> && std::copyable<P> &&
-                          requires(P& ground, const MemoryFault& fault) {
-                            {
-                              ground.kmalloc_fault(fault)
-                            } -> std::same_as<void>;
-                          };
+concept CanGuard = requires(P& ground, void* memory, std::size_t bytes) {
+  { ground.protect(memory, bytes) } -> std::same_as<bool>;
+  { ground.unprotect(memory, bytes) } -> std::same_as<void>;
+};
+template <class P>
+inline constexpr bool kIsGuarded = requires { requires P::kGuards; };
+
+template <class P>
+concept KmallocPlatform =
+    platform::SpinLockPlatform<P> && PageSource<P> &&
+    (!kIsGuarded<P> || CanGuard<P>) && std::default_initializable<P> &&
+    std::copyable<P> && requires(P& ground, const MemoryFault& fault) {
+      { ground.kmalloc_fault(fault) } -> std::same_as<void>;
+    };
 
 }  // namespace odo::kmalloc

@@ -112,7 +112,9 @@ namespace detail {
   return static_cast<std::uint16_t>(entries);
 }
 
-[[nodiscard]] constexpr ClassInfo make_info(std::uint32_t cls) {
+// With so many bytes at a slab's end that no object may reach into.
+[[nodiscard]] constexpr ClassInfo make_info(std::uint32_t cls,
+                                            std::size_t guard_bytes) {
   ClassInfo info;
   info.bytes = class_bytes(cls);
   // Its objects' bits do not fit into the chunk's header: they lie in front.
@@ -124,7 +126,7 @@ namespace detail {
   }
   info.units = static_cast<std::uint16_t>(units);
   info.objects = static_cast<std::uint16_t>(
-      (units * kUnitBytes - info.first_bytes) / info.bytes);
+      (units * kUnitBytes - info.first_bytes - guard_bytes) / info.bytes);
   info.reciprocal = static_cast<std::uint32_t>(
       ((std::uint64_t{1} << 32) + info.bytes - 1) / info.bytes);
   constexpr std::size_t kFirstBytes = std::size_t{32} * 1024;
@@ -136,13 +138,22 @@ namespace detail {
 
 }  // namespace detail
 
+namespace detail {
+
+template <std::size_t GuardBytes>
 inline constexpr auto kClassInfo = [] {
   std::array<ClassInfo, kClasses> table{};
   for (std::uint32_t cls = 0; cls < kClasses; ++cls) {
-    table[cls] = detail::make_info(cls);
+    table[cls] = make_info(cls, GuardBytes);
   }
   return table;
 }();
+
+}  // namespace detail
+
+// What has nothing to do with guards is the same in both.
+inline constexpr auto& kClassInfo = detail::kClassInfo<0>;
+inline constexpr auto& kGuardedClassInfo = detail::kClassInfo<kPageBytes>;
 
 // Of all classes together, each with one in front.
 inline constexpr std::size_t kStackEntries = [] {

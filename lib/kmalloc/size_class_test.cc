@@ -52,6 +52,21 @@ TEST(SizeClassTest, SlabsWasteLittle) {
   }
 }
 
+// The last page is no object's, and nothing else is different.
+TEST(SizeClassTest, GuardedSlabsEndAPageEarlier) {
+  for (std::size_t cls = 0; cls < kClasses; ++cls) {
+    const ClassInfo& info = kGuardedClassInfo[cls];
+    const ClassInfo& plain = kClassInfo[cls];
+    const std::size_t used =
+        info.first_bytes + std::size_t{info.objects} * info.bytes;
+    EXPECT_LE(used + kPageBytes, info.units * kUnitBytes) << info.bytes;
+    EXPECT_GT(used + kPageBytes + info.bytes, info.units * kUnitBytes);
+    EXPECT_EQ(info.units, plain.units);
+    EXPECT_EQ(info.first_bytes, plain.first_bytes);
+    EXPECT_EQ(info.most_entries, plain.most_entries);
+  }
+}
+
 TEST(RunMaskTest, FindsRunsAcrossWords) {
   RunMask<256> mask;
   EXPECT_TRUE(mask.empty());

@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "lib/base/bits.h"
 #include "lib/kmalloc/chunk.h"
 #include "lib/kmalloc/size_class.h"
 
@@ -85,7 +86,8 @@ class Slab {
   explicit Slab(Fields& fields)
       : fields_(&fields),
         chunk_(&static_cast<Chunk&>(ChunkFront<P>::of(&fields))),
-        info_(&kClassInfo[fields.cls]) {}
+        info_(kIsGuarded<P> ? &kGuardedClassInfo[fields.cls]
+                            : &kClassInfo[fields.cls]) {}
   // Of an object that is given out.
   [[nodiscard]] static Slab of(const void* object) {
     auto& chunk = static_cast<Chunk&>(ChunkFront<P>::of(object));
@@ -183,6 +185,17 @@ class Slab {
     fields_->first_word = static_cast<std::uint16_t>(lowest);
     fields_->out = static_cast<std::uint32_t>(fields_->out - done);
     return done;
+  }
+
+  // What lies behind the last object's last page.
+  [[nodiscard]] std::byte* guard() const {
+    return start() + align_up(info_->first_bytes +
+                                  std::size_t{info_->objects} * info_->bytes,
+                              kPageBytes);
+  }
+  [[nodiscard]] std::size_t guard_bytes() const {
+    return static_cast<std::size_t>(start() + info_->units * kUnitBytes -
+                                    guard());
   }
 
   // From another lane: the bits of one word; those that were set already. KF.

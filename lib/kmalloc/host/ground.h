@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "lib/base/check.h"
 #include "lib/kmalloc/host/sanitizers.h"
 #include "lib/kmalloc/platform.h"
 #include "lib/platform/host/host_platform.h"
@@ -66,6 +67,21 @@ class HostGround : public platform::HostPlatform {
     }
     errno = before;
     return at == MAP_FAILED ? nullptr : at;
+  }
+
+  // Each may split a mapping in two or three, of which the system allows a
+  // process only so many (vm.max_map_count).
+  [[nodiscard]] bool protect(void* memory, std::size_t bytes) const {
+    const int before = errno;
+    const bool done = mprotect(memory, bytes, PROT_NONE) == 0;
+    errno = before;
+    return done;
+  }
+  // Of one whole mapping: no more are needed, so this does not fail.
+  void unprotect(void* memory, std::size_t bytes) const {
+    const int before = errno;
+    ODO_CHECK(mprotect(memory, bytes, PROT_READ | PROT_WRITE) == 0);
+    errno = before;
   }
 
   void relax() const { relax_or_yield(); }
