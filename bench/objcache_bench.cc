@@ -2,8 +2,9 @@
 // Object caches beside new and delete: a 256-byte object whose constructor
 // takes about 50 ns, taken and given back. The cache constructs it once, the
 // peer each time: that is what the cache is for. In `get-put-bare` the
-// constructor does nothing, so that the allocators alone are compared. Other
-// allocators are measured by preloading them.
+// constructor does nothing, so that the allocators alone are compared.
+// `no-allocator` constructs in memory that is at hand: below it no allocator
+// can bring new and delete, whichever is preloaded.
 #include <benchmark/benchmark.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <thread>
 
 #include "bench/fixed_iterations.h"
@@ -60,6 +62,13 @@ template <class T>
 struct NewDelete {
   T* get() { return new T; }
   void put(T* object) { delete object; }
+};
+
+template <class T>
+struct NoAllocator {
+  alignas(T) std::byte memory[sizeof(T)];
+  T* get() { return std::construct_at(reinterpret_cast<T*>(memory)); }
+  void put(T* object) { std::destroy_at(object); }
 };
 
 // Takes `kHeld` objects, touches them and gives them back.
@@ -163,6 +172,7 @@ void add_race(const char* name, Body body) {
 void add_all() {
   add("objcache/get-put/ours", one<Ours<Constructed>>);
   add("objcache/get-put/new-delete", one<NewDelete<Constructed>>);
+  add("objcache/get-put/no-allocator", one<NoAllocator<Constructed>>);
   add("objcache/get-put-bare/ours", one<Ours<Bare>>);
   add("objcache/get-put-bare/new-delete", one<NewDelete<Bare>>);
 
