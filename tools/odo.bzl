@@ -169,12 +169,12 @@ def odo_fuzz(name, srcs, deps = [], corpus = None, data = []):
         srcs = corpus,
     )
 
-def odo_bench(name, srcs, deps = []):
+def odo_bench(name, srcs, deps = [], copts = []):
     """A Google Benchmark program; cases are named component/case/contender."""
     native.cc_binary(
         name = name,
         srcs = srcs,
-        copts = HOST_COPTS,
+        copts = HOST_COPTS + copts,
         tags = ["bench"],
         testonly = True,
         deps = deps + ["@benchmark//:benchmark"],

@@ -40,6 +40,10 @@ CASES: dict[str, dict[str, int]] = {
         "lwkt/wake": 1, "lwkt/message-in-place": 1, "lwkt/message-queued": 1,
         "lwkt/message-served": 1,
     },
+    "btree_bench": {
+        "btree/find-hit-1K": 1, "btree/find-miss-1K": 1,
+        "btree/range-100-1K": 1, "btree/scan-1K": 1000,
+    },
     "objcache_bench": {"objcache/get-put": 1, "objcache/get-put-bare": 1},
     "kmalloc_bench": {
         "kmalloc/pair-constant": 1, "kmalloc/pair-run-time-64": 1,

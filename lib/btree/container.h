@@ -89,13 +89,6 @@ class Container {
     Container made(less, allocator);
     ODO_TRY_VOID(made.tree_.build(
         std::begin(range), std::end(range),
-        [](const auto& at) -> decltype(auto) {
-          if constexpr (kMap) {
-            return ((*at).first);
-          } else {
-            return *at;
-          }
-        },
         [](const auto& at, K* key, [[maybe_unused]] V* value) {
           if constexpr (kMap) {
             auto&& element = *at;

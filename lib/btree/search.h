@@ -24,11 +24,28 @@
 #include <functional>
 #include <type_traits>
 
+#include "lib/base/annotations.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
 namespace odo::btree {
+
+namespace detail {
+
+// `yes ? a : b` without a jump: at a search's every turn a jump would be
+// guessed wrong every other time.
+[[nodiscard]] ODO_ALWAYS_INLINE std::size_t chosen(bool yes, std::size_t a,
+                                                   std::size_t b) {
+#if defined(__clang__)
+  return __builtin_unpredictable(yes) ? a : b;
+#else
+  return __builtin_expect_with_probability(yes, true, 0.5) ? a : b;
+#endif
+}
+
+}  // namespace detail
 
 struct LinearSearch {
   template <class K, class Q, class Less>
@@ -75,9 +92,7 @@ struct BinarySearch {
     std::size_t base = 0;
     while (count > 1) {
       const std::size_t half = count / 2;
-      // A product, not a choice: compilers turn the choice into a branch that
-      // is guessed wrong every other time.
-      base += static_cast<std::size_t>(before(keys[base + half - 1])) * half;
+      base = detail::chosen(before(keys[base + half - 1]), base + half, base);
       count -= half;
     }
     return count == 0 ? 0 : base + (before(keys[base]) ? 1U : 0U);
@@ -130,7 +145,7 @@ struct VectorSearch {
       const std::size_t half = left / 2;
       const K probe = keys[base + half - 1];
       const bool before = UpTo ? !less(query, probe) : less(probe, query);
-      base += static_cast<std::size_t>(before) * half;
+      base = detail::chosen(before, base + half, base);
       left -= half;
     }
     if (count < kWindow) [[unlikely]] {

@@ -195,11 +195,10 @@ class Tree {
 
   // --- whole trees (tree_bulk.h) ---------------------------------------------
 
-  // Replaces an empty tree's contents by those of a sorted sequence:
-  // fill(iterator, K*, V*) constructs an element, key_of(iterator) is its key.
-  template <class I, class S, class KeyOf, class Fill>
-  [[nodiscard]] Result<void> build(I first, S last, const KeyOf& key_of,
-                                   const Fill& fill);
+  // Fills an empty tree from a sorted sequence: fill(iterator, K*, V*)
+  // constructs an element.
+  template <class I, class S, class Fill>
+  [[nodiscard]] Result<void> build(I first, S last, const Fill& fill);
 
   // Moves all elements not less than `key` into `right`, which is empty and
   // has an equal allocator.
@@ -474,6 +473,13 @@ class Tree {
 
   // --- tree_bulk.h -----------------------------------------------------------
 
+  // Whether `b` may come right after `a`.
+  [[nodiscard]] bool in_order(const K& a, const K& b) const {
+    return kUnique ? less_(a, b) : !less_(b, a);
+  }
+  template <class I, class S, class Fill>
+  [[nodiscard]] static std::uint32_t fill_leaf(LeafT* leaf, I& first,
+                                               const S& last, const Fill& fill);
   [[nodiscard]] bool index_leaves(std::size_t leaves);
   void resum_all();
   void recount(Tree& right);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "lib/btree/tree.h"
@@ -12,41 +13,35 @@
 namespace odo::btree::detail {
 
 template <class K, class V, class O, bool Unique>
-template <class I, class S, class KeyOf, class Fill>
-Result<void> Tree<K, V, O, Unique>::build(I first, S last, const KeyOf& key_of,
-                                          const Fill& fill) {
+template <class I, class S, class Fill>
+Result<void> Tree<K, V, O, Unique>::build(I first, S last, const Fill& fill) {
   std::size_t leaves = 0;
-  for (; first != last; ++first) {
-    if (tail_ != nullptr) {
-      const K& before = *tail_->key(tail_->count - 1);
-      const auto& key = key_of(first);
-      if (Unique ? !less_(before, key) : less_(key, before)) {
-        clear();
-        return fail(Error::kUnsorted);
-      }
+  while (first != last) {
+    LeafT* leaf = new_leaf();
+    if (leaf == nullptr) {
+      clear();
+      return fail(Error::kNoMemory);
     }
-    if (tail_ == nullptr || tail_->count == kLeafSlots) {
-      LeafT* leaf = new_leaf();
-      if (leaf == nullptr) {
-        clear();
-        return fail(Error::kNoMemory);
-      }
-      if (tail_ == nullptr) {
-        head_ = leaf;
-      } else {
-        link_after(tail_, leaf);
-      }
-      tail_ = leaf;
-      ++leaves;
-    }
-    const std::uint32_t at = tail_->count;
-    if constexpr (kHasValues) {
-      fill(first, tail_->key(at), tail_->value(at));
+    if (tail_ == nullptr) {
+      head_ = leaf;
     } else {
-      fill(first, tail_->key(at), static_cast<V*>(nullptr));
+      link_after(tail_, leaf);
     }
-    tail_->count = at + 1;
-    ++size_;
+    tail_ = leaf;
+    ++leaves;
+    leaf->count = fill_leaf(leaf, first, last, fill);
+    size_ += leaf->count;
+    // Of a whole leaf at once, without a jump for each key.
+    bool sorted =
+        leaf->prev == nullptr ||
+        in_order(*leaf->prev->key(leaf->prev->count - 1), *leaf->key(0));
+    for (std::uint32_t i = 1; i < leaf->count; ++i) {
+      sorted &= in_order(*leaf->key(i - 1), *leaf->key(i));
+    }
+    if (!sorted) {
+      clear();
+      return fail(Error::kUnsorted);
+    }
   }
   if (leaves > 1 && tail_->count < kLeastInLeaf) {
     LeafT* left = tail_->prev;
@@ -57,6 +52,33 @@ Result<void> Tree<K, V, O, Unique>::build(I first, S last, const KeyOf& key_of,
     return fail(Error::kNoMemory);
   }
   return {};
+}
+
+// Constructs as many elements as `leaf`, which is empty, has room for; answers
+// how many there were.
+template <class K, class V, class O, bool Unique>
+template <class I, class S, class Fill>
+std::uint32_t Tree<K, V, O, Unique>::fill_leaf(LeafT* leaf, I& first,
+                                               const S& last,
+                                               const Fill& fill) {
+  const auto put_at = [&](std::uint32_t at) {
+    if constexpr (kHasValues) {
+      fill(first, leaf->key(at), leaf->value(at));
+    } else {
+      fill(first, leaf->key(at), static_cast<V*>(nullptr));
+    }
+    ++first;
+  };
+  std::uint32_t count = 0;
+  if constexpr (std::sized_sentinel_for<S, I>) {
+    // A loop whose length is known can go several elements at a time.
+    const auto left = static_cast<std::size_t>(last - first);
+    count = left < kLeafSlots ? static_cast<std::uint32_t>(left) : kLeafSlots;
+    for (std::uint32_t at = 0; at < count; ++at) put_at(at);
+  } else {
+    for (; count < kLeafSlots && first != last; ++count) put_at(count);
+  }
+  return count;
 }
 
 // Builds the inner levels over the list of leaves, from left to right; the
@@ -225,9 +247,7 @@ Result<void> Tree<K, V, O, Unique>::concatenate(Tree& right) {
   }
   const K& last = *tail_->key(tail_->count - 1);
   const K& next = *right.head_->key(0);
-  if (Unique ? !less_(last, next) : less_(next, last)) {
-    return fail(Error::kUnsorted);
-  }
+  if (!in_order(last, next)) return fail(Error::kUnsorted);
   // What was an edge is in the middle afterwards.
   fix_edge(true);
   right.fix_edge(false);

@@ -33,7 +33,7 @@ auto Tree<K, V, O, Unique>::insert(const K& key, Fill&& fill)
     // Ascending keys need no look-up.
     if (LeafT* tail = tail_; tail != nullptr && tail->count < kLeafSlots) {
       const K& last = *tail->key(tail->count - 1);
-      if (kUnique ? less_(last, key) : !less_(key, last)) {
+      if (in_order(last, key)) {
         put(tail, tail->count, std::forward<Fill>(fill));
         return Inserted{{tail, tail->count - 1}, true};
       }

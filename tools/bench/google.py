@@ -92,12 +92,14 @@ def _is_wall(name: str) -> bool:
 
 
 def _sample(name: str, entry: dict) -> Sample:
-    """A rate if the benchmark states one, else the time of an iteration."""
+    """A rate or a size if the benchmark states one, else an iteration's time."""
     parsed = parse_name(name)
     for counter, unit in (("bytes_per_second", "B/s"),
                           ("items_per_second", "items/s")):
         if counter in entry:
             return Sample(parsed, float(entry[counter]), unit, Better.HIGHER)
+    if "bytes" in entry:  # what something takes, not how fast
+        return Sample(parsed, float(entry["bytes"]), "B", Better.LOWER)
     time = entry["real_time"] if _is_wall(name) else entry["cpu_time"]
     return Sample(parsed, float(time) * _NS[entry["time_unit"]], "ns",
                   Better.LOWER)

@@ -49,6 +49,12 @@ class ReportTest(unittest.TestCase):
         sample, = google.parse_report(report(items))
         self.assertEqual((sample.value, sample.unit), (7.0, "items/s"))
 
+    def test_a_size_is_no_time(self) -> None:
+        sized = entry("a/b/ours", bytes=19.3)
+        sample, = google.parse_report(report(sized))
+        self.assertEqual((sample.value, sample.unit, sample.better),
+                         (19.3, "B", Better.LOWER))
+
     def test_aggregates_are_left_out(self) -> None:
         mean = entry("a/b/ours_mean", run_name="a/b/ours",
                      run_type="aggregate", aggregate_name="mean")
