@@ -114,6 +114,10 @@ auto Tree<K, V, O, Unique>::make_room(PathT& path, const K& key)
     const std::uint32_t before = leaves / 2;
     first = index < before ? 0 : index - before;
     if (first + leaves > parent->count) first = parent->count - leaves;
+    // All of them will be read and most of them written, whatever comes.
+    for (std::uint32_t i = first; i < first + leaves; ++i) {
+      prefetch_leaf(static_cast<const LeafT*>(parent->children[i]));
+    }
     std::uint32_t elements = 0;
     for (std::uint32_t i = first; i < first + leaves; ++i) {
       elements += static_cast<LeafT*>(parent->children[i])->count;
