@@ -9,10 +9,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 
 #include "lib/btree/augment.h"
 #include "lib/btree/free_store.h"
+#include "lib/btree/policy.h"
 #include "lib/btree/search.h"
 
 namespace odo::btree {
@@ -31,12 +33,11 @@ struct Options {
   static constexpr std::size_t kInnerBytes = 1008;
 
   // When a leaf is full, up to this many neighbours share their room before
-  // one leaf more is made: the fill of a tree grown in random order is about
-  // n ln((n + 1) / n): 69 % at 1, 81 % at 2, 86 % at 3, 89 % at 4.
+  // one leaf more is made (policy.h has the fill that each gives).
   static constexpr std::size_t kSpread = 4;
 
   // A node that is not at an edge of the tree is at least this full.
-  static constexpr std::size_t kLeastFillPercent = 40;
+  static constexpr std::uint32_t kLeastFillPercent = policy::kLeastFillPercent;
 };
 
 }  // namespace odo::btree

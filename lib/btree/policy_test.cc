@@ -9,15 +9,19 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "lib/btree/partition.h"
 
 namespace odo::btree::policy {
 namespace {
+
+// One more node than this shares at most.
+constexpr std::uint32_t kSpread = 4;
 
 // For every node size and fill: what shares can do, and what merges.
 TEST(BTreePolicyTest, WindowLiesAmongTheChildren) {
   for (std::uint32_t children = 1; children < 20; ++children) {
     for (std::uint32_t index = 0; index < children; ++index) {
-      const Window window = spread_window(index, children);
+      const Window window = spread_window(index, children, kSpread);
       EXPECT_GE(window.count, 1U);
       EXPECT_LE(window.count, kSpread);
       EXPECT_LE(window.first, index);
@@ -144,7 +148,7 @@ TEST(BTreePolicyTest, SharesAreEvenForRandomNodes) {
 TEST(BTreePolicyTest, PartitionFindsEveryBorder) {
   for (std::uint32_t count = 0; count < 70; ++count) {
     for (std::uint32_t border = 0; border <= count; ++border) {
-      EXPECT_EQ(partition(count, [&](std::uint32_t i) { return i < border; }),
+      EXPECT_EQ(partition(count, [&](std::size_t i) { return i < border; }),
                 border);
     }
   }

@@ -24,28 +24,13 @@
 #include <functional>
 #include <type_traits>
 
-#include "lib/base/annotations.h"
+#include "lib/btree/partition.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
 namespace odo::btree {
-
-namespace detail {
-
-// `yes ? a : b` without a jump: at a search's every turn a jump would be
-// guessed wrong every other time.
-[[nodiscard]] ODO_ALWAYS_INLINE std::size_t chosen(bool yes, std::size_t a,
-                                                   std::size_t b) {
-#if defined(__clang__)
-  return __builtin_unpredictable(yes) ? a : b;
-#else
-  return __builtin_expect_with_probability(yes, true, 0.5) ? a : b;
-#endif
-}
-
-}  // namespace detail
 
 struct LinearSearch {
   template <class K, class Q, class Less>
@@ -73,29 +58,15 @@ struct BinarySearch {
   template <class K, class Q, class Less>
   [[nodiscard]] static std::size_t lower(const K* keys, std::size_t count,
                                          const Q& query, const Less& less) {
-    return partition(keys, count,
-                     [&](const K& key) { return less(key, query); });
+    return partition(count,
+                     [&](std::size_t i) { return less(keys[i], query); });
   }
 
   template <class K, class Q, class Less>
   [[nodiscard]] static std::size_t upper(const K* keys, std::size_t count,
                                          const Q& query, const Less& less) {
-    return partition(keys, count,
-                     [&](const K& key) { return !less(query, key); });
-  }
-
- private:
-  // The number of leading keys for which `before` holds.
-  template <class K, class Before>
-  static std::size_t partition(const K* keys, std::size_t count,
-                               const Before& before) {
-    std::size_t base = 0;
-    while (count > 1) {
-      const std::size_t half = count / 2;
-      base = detail::chosen(before(keys[base + half - 1]), base + half, base);
-      count -= half;
-    }
-    return count == 0 ? 0 : base + (before(keys[base]) ? 1U : 0U);
+    return partition(count,
+                     [&](std::size_t i) { return !less(query, keys[i]); });
   }
 };
 
@@ -145,7 +116,7 @@ struct VectorSearch {
       const std::size_t half = left / 2;
       const K probe = keys[base + half - 1];
       const bool before = UpTo ? !less(query, probe) : less(probe, query);
-      base = detail::chosen(before, base + half, base);
+      base = chosen(before, base + half, base);
       left -= half;
     }
     if (count < kWindow) [[unlikely]] {

@@ -39,6 +39,7 @@
 #include "lib/btree/error.h"
 #include "lib/btree/node.h"
 #include "lib/btree/path.h"
+#include "lib/btree/policy.h"
 #include "lib/btree/relocate.h"
 #include "lib/btree/search.h"
 
@@ -72,15 +73,12 @@ class Tree {
   static constexpr std::uint32_t kLeafSlots = LeafT::kSlots;
   static constexpr std::uint32_t kInnerSlots = InnerT::kSlots;
   static constexpr std::uint32_t kLeastInLeaf =
-      kLeafSlots * Options::kLeastFillPercent / 100;
+      policy::least_in_leaf(kLeafSlots, Options::kLeastFillPercent);
   static constexpr std::uint32_t kLeastInInner =
-      kInnerSlots * Options::kLeastFillPercent / 100 < 2
-          ? 2
-          : kInnerSlots * Options::kLeastFillPercent / 100;
-  static_assert(Options::kLeastFillPercent >= 25 &&
-                    Options::kLeastFillPercent <= 43,
-                "two nodes that are just too full to merge must each stay "
-                "above the least when they share");
+      policy::least_in_inner(kInnerSlots, Options::kLeastFillPercent);
+  static_assert(Options::kLeastFillPercent <= policy::kMostLeastFillPercent);
+  static_assert(Options::kSpread >= 1 &&
+                Options::kSpread <= policy::kMostSpread);
 
   explicit Tree(const Less& less = Less(),
                 const Allocator& allocator = Allocator())

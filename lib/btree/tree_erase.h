@@ -138,7 +138,7 @@ bool Tree<K, V, O, Unique>::fix_leaf(InnerT* parent, std::uint32_t index,
   const std::uint32_t place =
       track.leaf == right ? left->count + track.index : track.index;
   const bool tracked = track.leaf == left || track.leaf == right;
-  const bool merges = all <= kLeafSlots - kLeafSlots / 8;
+  const bool merges = policy::merges(all, kLeafSlots);
   if (merges) {
     pull_left(left, right, right->count);
     left->next = right->next;
@@ -179,7 +179,7 @@ bool Tree<K, V, O, Unique>::fix_inner(InnerT* parent, std::uint32_t index,
   auto* right = static_cast<InnerT*>(parent->children[at + 1]);
   auto& between = parent->separators.items[at];
   const std::uint32_t all = left->count + right->count;
-  const bool merges = all <= kInnerSlots - kInnerSlots / 8;
+  const bool merges = policy::merges(all, kInnerSlots);
   if (merges) {
     pull_children(left, right, right->count, between);
     drop_child(parent, at + 1);

@@ -108,12 +108,10 @@ auto Tree<K, V, O, Unique>::make_room(PathT& path, const K& key)
   std::uint32_t leaves = 1;
   if (height > 0 && !appends && !prepends) {
     const auto [parent, index] = path.steps[height - 1];
-    leaves = parent->count < O::kSpread
-                 ? parent->count
-                 : static_cast<std::uint32_t>(O::kSpread);
-    const std::uint32_t before = leaves / 2;
-    first = index < before ? 0 : index - before;
-    if (first + leaves > parent->count) first = parent->count - leaves;
+    const policy::Window window = policy::spread_window(
+        index, parent->count, static_cast<std::uint32_t>(O::kSpread));
+    first = window.first;
+    leaves = window.count;
     // All of them will be read and most of them written, whatever comes.
     for (std::uint32_t i = first; i < first + leaves; ++i) {
       prefetch_leaf(static_cast<const LeafT*>(parent->children[i]));
@@ -122,9 +120,7 @@ auto Tree<K, V, O, Unique>::make_room(PathT& path, const K& key)
     for (std::uint32_t i = first; i < first + leaves; ++i) {
       elements += static_cast<LeafT*>(parent->children[i])->count;
     }
-    // Sharing is worth its moves while each gains a few slots.
-    constexpr std::uint32_t kGain = kLeafSlots / 16 + 1;
-    if (leaves > 1 && elements + leaves * kGain <= leaves * kLeafSlots) {
+    if (policy::sharing_gains(elements, leaves, kLeafSlots)) {
       return spread(path, first, leaves, nullptr, key);
     }
   }
@@ -177,6 +173,7 @@ auto Tree<K, V, O, Unique>::spread(PathT& path, std::uint32_t first,
   InnerT* parent =
       path.height == 0 ? nullptr : path.steps[path.height - 1].node;
   LeafT* list[O::kSpread + 1];
+  std::uint32_t have[O::kSpread + 1];
   std::uint32_t want[O::kSpread + 1];
   std::uint32_t elements = 0;
   std::uint32_t place = 0;  // of the one to come, in all
@@ -185,50 +182,20 @@ auto Tree<K, V, O, Unique>::spread(PathT& path, std::uint32_t first,
   for (std::uint32_t i = 0; i < leaves; ++i) {
     if (i > 0) list[i] = list[i - 1]->next;
     if (list[i] == path.leaf) place = elements + path.index;
-    elements += list[i]->count;
+    have[i] = list[i]->count;
+    elements += have[i];
   }
-  PositionT at;
-  for (std::uint32_t i = 0, passed = 0; i < leaves; ++i) {
-    want[i] = (elements + 1) / leaves + (i < (elements + 1) % leaves ? 1U : 0U);
-    if (at.leaf == nullptr && place < passed + want[i]) {
-      at = {list[i], place - passed};
-      --want[i];
-      // Its own slot is not passed by elements that are there now.
-      passed += 1;
-    }
-    passed += want[i];
-  }
-  // Across each border flows what the left side has too much or too little. A
-  // flow may have to wait for room or for supply from the next border.
-  for (bool moved = true; moved;) {
-    moved = false;
-    std::int64_t surplus = 0;
-    std::int64_t flows[O::kSpread + 1];
-    for (std::uint32_t i = 0; i + 1 < leaves; ++i) {
-      surplus += static_cast<std::int64_t>(list[i]->count) - want[i];
-      flows[i] = surplus;
-    }
-    for (std::uint32_t i = leaves - 1; i-- > 0;) {
-      if (flows[i] <= 0) continue;
-      const std::uint32_t room = kLeafSlots - list[i + 1]->count;
-      auto flow = static_cast<std::uint32_t>(flows[i]);
-      if (flow > room) flow = room;
-      if (flow > list[i]->count) flow = list[i]->count;
-      if (flow == 0) continue;
-      push_right(list[i], list[i + 1], flow);
-      moved = true;
-    }
-    for (std::uint32_t i = 0; i + 1 < leaves; ++i) {
-      if (flows[i] >= 0) continue;
-      const std::uint32_t room = kLeafSlots - list[i]->count;
-      auto flow = static_cast<std::uint32_t>(-flows[i]);
-      if (flow > room) flow = room;
-      if (flow > list[i + 1]->count) flow = list[i + 1]->count;
-      if (flow == 0) continue;
-      pull_left(list[i], list[i + 1], flow);
-      moved = true;
-    }
-  }
+  const policy::Landing landing =
+      policy::share_out(elements, place, leaves, want);
+  const PositionT at{list[landing.node], landing.index};
+  policy::even_out(
+      have, want, leaves,
+      [&](std::uint32_t i, std::uint32_t count) {
+        push_right(list[i], list[i + 1], count);
+      },
+      [&](std::uint32_t i, std::uint32_t count) {
+        pull_left(list[i], list[i + 1], count);
+      });
   if (parent != nullptr) {
     for (std::uint32_t i = 0, child = first; i < leaves; ++i) {
       if (list[i] == fresh) continue;
@@ -270,10 +237,14 @@ void Tree<K, V, O, Unique>::add_child(PathT& path, std::uint32_t levels,
       break;
     }
     InnerT* right = spares.use_inner();
-    // At an edge of the tree keys come in order: leave the full side alone.
-    std::uint32_t keep = kInnerSlots / 2;
-    if (at == kInnerSlots && on_edge(path, levels, true)) keep = at - 1;
-    if (at == 0 && on_edge(path, levels, false)) keep = 1;
+    // Asked only where it matters: it means to look all the way up.
+    policy::Edge edge = policy::Edge::kNone;
+    if (at == kInnerSlots && on_edge(path, levels, true)) {
+      edge = policy::Edge::kRight;
+    } else if (at == 0 && on_edge(path, levels, false)) {
+      edge = policy::Edge::kLeft;
+    }
+    const std::uint32_t keep = policy::split_keeps(kInnerSlots, at, edge);
     typename InnerT::Separator between;
     split_inner(inner, right, keep, between);
     if (at <= inner->count) {

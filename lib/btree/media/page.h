@@ -16,6 +16,7 @@
 #include "lib/base/bytes.h"
 #include "lib/btree/media/error.h"
 #include "lib/btree/media/format.h"
+#include "lib/btree/partition.h"
 #include "lib/btree/policy.h"
 
 namespace odo::btree::media {
@@ -87,14 +88,14 @@ class PageView {
 
   // How many keys are less than `query`.
   [[nodiscard]] std::uint32_t lower(const std::byte* query) const {
-    return policy::partition(count(), [&](std::uint32_t i) {
+    return first_not(count(), [&](std::uint32_t i) {
       return compare_keys(key(i), query, shape_->key_bytes) < 0;
     });
   }
   // The child of an inner page whose range holds `query`, which lies in the
   // page's.
   [[nodiscard]] std::uint32_t child_for(const std::byte* query) const {
-    return policy::partition(count() - 1, [&](std::uint32_t i) {
+    return first_not(count() - 1, [&](std::uint32_t i) {
       return compare_keys(key(i + 1), query, shape_->key_bytes) <= 0;
     });
   }
@@ -105,6 +106,16 @@ class PageView {
  protected:
   const Shape* shape_;
   const std::byte* bytes_;
+
+ private:
+  // A page's slots are counted in 32 bits.
+  template <class Before>
+  [[nodiscard]] static std::uint32_t first_not(std::uint32_t count,
+                                               const Before& before) {
+    return static_cast<std::uint32_t>(partition(count, [&](std::size_t i) {
+      return before(static_cast<std::uint32_t>(i));
+    }));
+  }
 };
 
 // A page that may be changed. Slots that it gives up are zeroed, so that no

@@ -56,6 +56,11 @@
 
 namespace odo::btree::media {
 
+// So many neighbours share before there is one leaf more: each is a page that
+// has to be written anew.
+inline constexpr std::uint32_t kSpread = 3;
+static_assert(kSpread <= policy::kMostSpread);
+
 template <PageStore S, std::size_t MaxFrames = 64>
 class Writer {
  public:

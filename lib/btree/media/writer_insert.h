@@ -68,11 +68,11 @@ auto Writer<S, MaxFrames>::make_room(const std::byte* key, std::uint32_t at)
     ODO_TRY_VOID(spares.take());
     return grow_edge(key, at, spares);
   }
-  std::uint32_t list[policy::kSpread + 1] = {path_[0].frame};
+  std::uint32_t list[kSpread + 1] = {path_[0].frame};
   policy::Window window{0, 1};
   if (tree_.root_level > 0) {
     const auto [parent, index] = path_[1];
-    window = policy::spread_window(index, view(parent).count());
+    window = policy::spread_window(index, view(parent).count(), kSpread);
     std::uint32_t elements = 0;
     for (std::uint32_t i = 0; i < window.count; ++i) {
       ODO_TRY(list[i], fetch_child(parent, window.first + i));
@@ -131,8 +131,8 @@ auto Writer<S, MaxFrames>::spread(const std::uint32_t* list,
                                   std::uint32_t leaves, std::uint32_t fresh,
                                   std::uint32_t first, const std::byte* key,
                                   std::uint32_t at) -> Place {
-  std::uint32_t have[policy::kSpread + 1] = {};
-  std::uint32_t want[policy::kSpread + 1] = {};
+  std::uint32_t have[kSpread + 1] = {};
+  std::uint32_t want[kSpread + 1] = {};
   std::uint32_t elements = 0;
   std::uint32_t place = 0;  // of the one to come, in all
   for (std::uint32_t i = 0; i < leaves; ++i) {
