@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The images that a command of `h2` works on, opened as one filesystem.
+// The images that a host tool works on, opened as one filesystem.
 //
-// Contexts: the tool's one thread.
+// Contexts: Images any, once they are there; a Volume one thread at a time. Any
+// number of Volumes may read the same Images at once.
 // Failure: every function that fails has said why, in one line on stderr, as
 // an exception of type Failure carries it to main().
 #pragma once
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/block/host/image_file.h"
@@ -36,40 +39,73 @@ using FileSystem = hammer2::FileSystem<block::FileDevice>;
   return check::Checks(check::vector_engines(check::host_features()));
 }
 
-class Volume {
+// The volumes of one filesystem: raw images, disks, or images compressed with
+// zstd. A compressed one is unpacked once, here.
+class Images {
  public:
-  explicit Volume(const std::vector<std::string>& images)
-      : name_(images.front()), memory_(kMemoryBytes) {
-    devices_.reserve(images.size());
-    for (const std::string& image : images) {
-      auto device = block::open_image(image);
+  explicit Images(const std::vector<std::string>& names)
+      : name_(names.front()) {
+    devices_.reserve(names.size());
+    for (const std::string& name : names) {
+      auto device = block::open_image(name);
       if (!device) throw Failure(device.error());
       devices_.push_back(std::move(*device));
     }
-    std::vector<block::FileDevice*> pointers;
-    pointers.reserve(devices_.size());
-    for (block::FileDevice& device : devices_) pointers.push_back(&device);
-    if (const auto opened = fs_.open(pointers, memory_); !opened) {
-      throw failure(opened.error());
-    }
+    pointers_.reserve(devices_.size());
+    for (block::FileDevice& device : devices_) pointers_.push_back(&device);
+  }
+  Images(const Images&) = delete;
+  Images& operator=(const Images&) = delete;
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] std::span<block::FileDevice* const> devices() const {
+    return pointers_;
+  }
+
+ private:
+  std::string name_;  // of the first, for messages
+  std::vector<block::FileDevice> devices_;
+  std::vector<block::FileDevice*> pointers_;
+};
+
+class Volume {
+ public:
+  static constexpr std::size_t kMemoryBytes = std::size_t{64} << 20;
+
+  explicit Volume(const std::vector<std::string>& images)
+      : Volume(std::make_shared<const Images>(images), kMemoryBytes) {}
+
+  // `memory_bytes` is what the reader uses, mostly for its block cache.
+  Volume(std::shared_ptr<const Images> images, std::size_t memory_bytes)
+      : images_(std::move(images)),
+        memory_(std::make_unique_for_overwrite<std::byte[]>(memory_bytes)) {
+    const auto opened =
+        fs_.open(images_->devices(), MutableBytes(memory_.get(), memory_bytes));
+    if (!opened) throw failure(opened.error());
   }
 
   [[nodiscard]] FileSystem& fs() { return fs_; }
 
   [[nodiscard]] Failure failure(const hammer2::Error& error,
                                 const std::string& path = {}) const {
-    const std::string where = path.empty() ? name_ : name_ + ": " + path;
+    const std::string& name = images_->name();
+    const std::string where = path.empty() ? name : name + ": " + path;
     return Failure(where + ": " + text_of(error));
   }
 
   // The PFS of that label, or the default one for an empty label.
-  [[nodiscard]] hammer2::Node root_of(const std::string& label) {
+  [[nodiscard]] hammer2::Pfs pfs_of(const std::string& label) {
     hammer2::Pfs pfs;
     const auto found =
         label.empty() ? fs_.default_pfs(pfs) : fs_.find_pfs(label, pfs);
     if (!found) {
       throw failure(found.error(), label.empty() ? label : "@" + label);
     }
+    return pfs;
+  }
+
+  [[nodiscard]] hammer2::Node root_of(const std::string& label) {
+    const hammer2::Pfs pfs = pfs_of(label);
     hammer2::Node root;
     if (const auto done = fs_.root(pfs, root); !done) {
       throw failure(done.error());
@@ -89,11 +125,8 @@ class Volume {
   }
 
  private:
-  static constexpr std::size_t kMemoryBytes = std::size_t{64} << 20;
-
-  std::string name_;  // of the first image, for messages
-  std::vector<block::FileDevice> devices_;
-  std::vector<std::byte> memory_;
+  std::shared_ptr<const Images> images_;
+  std::unique_ptr<std::byte[]> memory_;
   FileSystem fs_{hammer2::VerifyChecks(host_checks())};
 };
 
