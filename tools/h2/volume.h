@@ -7,7 +7,10 @@
 // an exception of type Failure carries it to main().
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -15,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/bits.h"
+#include "lib/base/bytes.h"
 #include "lib/block/host/image_file.h"
 #include "lib/check/vector/host_cpu.h"
 #include "lib/check/vector/vector_checks.h"
@@ -28,7 +33,30 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-using FileSystem = hammer2::FileSystem<block::FileDevice>;
+// An image as one reader of several sees it.
+class SharedDevice {
+ public:
+  // Called by the thread that is about to wait for a device, where it has set
+  // this: whoever serves others lets somebody else go on with that.
+  inline static thread_local void (*before_read)() = nullptr;
+
+  explicit SharedDevice(block::FileDevice& file) : file_(&file) {}
+
+  [[nodiscard]] std::uint64_t size_bytes() const { return file_->size_bytes(); }
+  [[nodiscard]] std::uint32_t block_bytes() const {
+    return file_->block_bytes();
+  }
+  [[nodiscard]] block::Result<void> read(std::uint64_t offset_bytes,
+                                         MutableBytes to) {
+    if (before_read != nullptr) before_read();
+    return file_->read(offset_bytes, to);
+  }
+
+ private:
+  block::FileDevice* file_;
+};
+
+using FileSystem = hammer2::FileSystem<SharedDevice>;
 
 [[nodiscard]] inline std::string text_of(const hammer2::Error& error) {
   std::string buffer(hammer2::kErrorTextBytes, '\0');
@@ -45,27 +73,58 @@ class Images {
  public:
   explicit Images(const std::vector<std::string>& names)
       : name_(names.front()) {
-    devices_.reserve(names.size());
+    files_.reserve(names.size());
     for (const std::string& name : names) {
-      auto device = block::open_image(name);
-      if (!device) throw Failure(device.error());
-      devices_.push_back(std::move(*device));
+      auto file = block::open_image(name);
+      if (!file) throw Failure(file.error());
+      files_.push_back(std::move(*file));
     }
-    pointers_.reserve(devices_.size());
-    for (block::FileDevice& device : devices_) pointers_.push_back(&device);
+    devices_.reserve(files_.size());
+    pointers_.reserve(files_.size());
+    for (block::FileDevice& file : files_) {
+      pointers_.push_back(&devices_.emplace_back(file));
+    }
   }
   Images(const Images&) = delete;
   Images& operator=(const Images&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] std::span<block::FileDevice* const> devices() const {
+  [[nodiscard]] std::span<SharedDevice* const> devices() const {
     return pointers_;
   }
 
  private:
   std::string name_;  // of the first, for messages
-  std::vector<block::FileDevice> devices_;
-  std::vector<block::FileDevice*> pointers_;
+  std::vector<block::FileDevice> files_;
+  std::vector<SharedDevice> devices_;
+  std::vector<SharedDevice*> pointers_;
+};
+
+// Memory for a reader, which asks the kernel for large pages: with small ones a
+// cold cache spends as much time on page faults as on reading. Nothing is
+// touched before it is used.
+class ReaderMemory {
+ public:
+  explicit ReaderMemory(std::size_t bytes)
+      : bytes_(align_up(bytes, kLargePageBytes)),
+        first_(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (first_ == MAP_FAILED) throw Failure("not enough memory for the cache");
+    ::madvise(first_, bytes_, MADV_HUGEPAGE);  // a wish
+  }
+  ReaderMemory(const ReaderMemory&) = delete;
+  ReaderMemory& operator=(const ReaderMemory&) = delete;
+  ~ReaderMemory() { ::munmap(first_, bytes_); }
+
+  [[nodiscard]] MutableBytes bytes() const {
+    return {static_cast<std::byte*>(first_), bytes_};
+  }
+
+ private:
+  static constexpr std::size_t kLargePageBytes = std::size_t{2} << 20;
+
+  std::size_t bytes_;
+  void* first_;
 };
 
 class Volume {
@@ -77,10 +136,8 @@ class Volume {
 
   // `memory_bytes` is what the reader uses, mostly for its block cache.
   Volume(std::shared_ptr<const Images> images, std::size_t memory_bytes)
-      : images_(std::move(images)),
-        memory_(std::make_unique_for_overwrite<std::byte[]>(memory_bytes)) {
-    const auto opened =
-        fs_.open(images_->devices(), MutableBytes(memory_.get(), memory_bytes));
+      : images_(std::move(images)), memory_(memory_bytes) {
+    const auto opened = fs_.open(images_->devices(), memory_.bytes());
     if (!opened) throw failure(opened.error());
   }
 
@@ -126,7 +183,7 @@ class Volume {
 
  private:
   std::shared_ptr<const Images> images_;
-  std::unique_ptr<std::byte[]> memory_;
+  ReaderMemory memory_;
   FileSystem fs_{hammer2::VerifyChecks(host_checks())};
 };
 
