@@ -11,6 +11,7 @@ namespace odo::btree {
 enum class Error : std::uint8_t {
   kNoMemory,  // the allocator had no node
   kUnsorted,  // elements that should have been in order were not
+  kTooLong,   // a string is longer than the tree's keys may be
 };
 
 template <class T>
