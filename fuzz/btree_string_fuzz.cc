@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   using namespace odo::btree;
   if (size == 0) return 0;
   const std::span<const std::uint8_t> bytes(data + 1, size - 1);
-  const std::size_t check_every = 1 + data[0] / 8U * 4;
+  const std::size_t check_every = 1 + data[0] / 8U * 8;
   switch (data[0] % 8) {
     case 0:
       run<testing::UsualStringMap>(bytes, check_every);

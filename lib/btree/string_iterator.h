@@ -62,7 +62,7 @@ class StringIterator {
   template <std::size_t Bytes>
   [[nodiscard]] std::string_view key(StringKeyBuffer<Bytes>& buffer) const {
     static_assert(Bytes >= TreeT::kMaxKeyBytes);
-    return buffer.assign(key());
+    return buffer.assign_from_page(key());
   }
   [[nodiscard]] Shown& value() const
   requires kMap

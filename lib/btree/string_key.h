@@ -134,7 +134,7 @@ class StringKey {
     if (from < prefix_size_) {
       const std::size_t left = prefix_size_ - from;
       const std::size_t here = count < left ? count : left;
-      __builtin_memcpy(to, prefix_ + from, here);
+      detail::copy_words(to, prefix_ + from, here);
       to += here;
       from += here;
       count -= here;
@@ -151,7 +151,7 @@ class StringKey {
       count -= here;
     }
     if (count == 0) return;
-    __builtin_memcpy(to, tail_ + (from - detail::kHeadBytes), count);
+    detail::copy_words(to, tail_ + (from - detail::kHeadBytes), count);
   }
   // The whole key, in `buffer`, which has room for it.
   std::string_view copy_to(char* buffer) const {
@@ -159,18 +159,22 @@ class StringKey {
     return {buffer, size()};
   }
 
-  // The same where the buffer has room for 8 bytes more, which may be written:
-  // faster.
-  std::string_view copy_to_roomy(char* buffer) const {
-    detail::copy_words(buffer, prefix_, prefix_size_);
-    const std::uint64_t bytes = std::byteswap(head_);
-    __builtin_memcpy(buffer + prefix_size_, &bytes, sizeof bytes);
+  // The same for a key in a page, faster: from the end to the front by whole
+  // chunks, each of which may write too much in front of it, where what belongs
+  // there follows. Before each piece there are kChunk bytes that may be read,
+  // and the buffer has as many in front and kHeadBytes behind its room.
+  std::string_view join_from_page(char* buffer) const {
+    const std::size_t head_at = prefix_size_;
     if (rest_ > detail::kHeadBytes) {
-      detail::copy_words(buffer + prefix_size_ + detail::kHeadBytes, tail_,
-                         rest_ - detail::kHeadBytes);
+      copy_backwards(buffer + size(), tail_ + (rest_ - detail::kHeadBytes),
+                     rest_ - detail::kHeadBytes);
     }
+    const std::uint64_t bytes = std::byteswap(head_);
+    __builtin_memcpy(buffer + head_at, &bytes, sizeof bytes);
+    copy_backwards(buffer + head_at, prefix_ + head_at, head_at);
     return {buffer, size()};
   }
+  static constexpr std::size_t kChunk = 32;
 
   [[nodiscard]] char operator[](std::size_t at) const {
     if (at < prefix_size_) return prefix_[at];
@@ -210,7 +214,16 @@ class StringKey {
       same += detail::kHeadBytes;
       return same + detail::common_bytes(tail_, other.tail_, shorter - same);
     }
-    while (same < shorter && (*this)[same] == other[same]) ++same;
+    // In different pieces: words of both, wherever they lie.
+    while (same < shorter) {
+      const std::size_t left = shorter - same;
+      const std::size_t here = left < 8 ? left : 8;
+      const std::uint64_t differ = word(same, here) ^ other.word(same, here);
+      if (differ != 0) {
+        return same + static_cast<std::size_t>(std::countr_zero(differ)) / 8;
+      }
+      same += here;
+    }
     return same;
   }
 
@@ -230,6 +243,26 @@ class StringKey {
   }
 
  private:
+  // Copies at least `count` bytes, which end at `from`, to where `to` ends.
+  ODO_ALWAYS_INLINE static void copy_backwards(char* to, const char* from,
+                                               std::size_t count) {
+    for (std::size_t done = 0; done < count; done += kChunk) {
+      char chunk[kChunk];
+      __builtin_memcpy(chunk, from - done - kChunk, kChunk);
+      __builtin_memcpy(to - done - kChunk, chunk, kChunk);
+    }
+  }
+
+  // `count` bytes, 8 at most, from byte `from` on, and zeros.
+  [[nodiscard]] std::uint64_t word(std::size_t from, std::size_t count) const {
+    if (count == 8 && from + 8 <= prefix_size_) {
+      return detail::load_word(prefix_ + from);
+    }
+    char bytes[8] = {};
+    copy(from, count, bytes);
+    return detail::load_word(bytes);
+  }
+
   const char* prefix_ = nullptr;
   const char* tail_ = nullptr;
   std::uint64_t head_ = 0;
@@ -243,11 +276,15 @@ template <std::size_t Bytes>
 class StringKeyBuffer {
  public:
   std::string_view assign(const StringKey& key) {
-    return key.copy_to_roomy(bytes_);
+    return key.copy_to(bytes_ + StringKey::kChunk);
+  }
+  // For a key as an iterator shows it.
+  std::string_view assign_from_page(const StringKey& key) {
+    return key.join_from_page(bytes_ + StringKey::kChunk);
   }
 
  private:
-  char bytes_[Bytes + detail::kHeadBytes];
+  char bytes_[StringKey::kChunk + Bytes + detail::kHeadBytes];
 };
 
 }  // namespace odo::btree

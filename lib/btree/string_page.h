@@ -83,6 +83,7 @@ class StringPage {
   static constexpr std::uint32_t kSlotBytes =
       kHeadBytes + kValueBytes + std::uint32_t{sizeof(Spot)};
   static constexpr std::uint32_t kHeader = 40;
+  static_assert(kHeader >= StringKey::kChunk);
   // And what alignment may cost, of heads and of values.
   static constexpr std::uint32_t kFixed = kHeader + 7 + (kValueAlign - 1);
 
@@ -188,12 +189,28 @@ class StringPage {
     return among_equal<Beyond>(query, first);
   }
 
+  // Whether `key` is greater than all and begins with the prefix.
+  [[nodiscard]] ODO_ALWAYS_INLINE bool continues_with(
+      std::string_view key) const {
+    if (key.size() < prefix_) return false;
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): as sized.
+    if (common_bytes(base() + kHeader, key.data(), prefix_) < prefix_) {
+      return false;
+    }
+    const std::uint64_t head = head_of(key, prefix_);
+    const std::uint64_t last = heads()[count_ - 1];
+    return head > last || (head == last && compare<false>(count_ - 1, key) < 0);
+  }
+
   // --- to change -------------------------------------------------------------
 
   // Whether `key` finds room here as things are.
   [[nodiscard]] bool has_room_for(const StringKey& key) const {
-    return count_ < slots_ && key.starts_with(prefix()) &&
-           tail_bytes(key.size() - prefix_) <= free_bytes();
+    return key.starts_with(prefix()) && has_room_behind_prefix(key.size());
+  }
+  // The same for a key of `size` bytes that begins with the prefix.
+  [[nodiscard]] bool has_room_behind_prefix(std::size_t size) const {
+    return count_ < slots_ && tail_bytes(size - prefix_) <= free_bytes();
   }
   [[nodiscard]] std::uint32_t free_bytes() const {
     return low_ - (values_at_ + slots_ * kValueBytes);
@@ -228,8 +245,7 @@ class StringPage {
     low_ = static_cast<std::uint16_t>(low_ - tail);
     heads()[at] = from.heads()[from_at];
     spots()[at] = {low_, where.size};
-    if (tail > 0)
-      __builtin_memcpy(base() + low_, from.base() + where.tail, tail);
+    copy_words(base() + low_, from.base() + where.tail, tail);
   }
   void set_count(std::uint32_t count) {
     count_ = static_cast<std::uint16_t>(count);

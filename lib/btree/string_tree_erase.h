@@ -57,7 +57,13 @@ auto StringTree<V, O>::remove(PathT& path) -> PositionT {
   --size_;
   PositionT at{leaf, path.index};
   if (leaf->count() == 0) return drop_leaf(path);
-  if (leaf->used() < kLeastInLeaf && path.height > 0) merge_leaf(path, at);
+  // Where neighbours had no room, they hardly have it one element later:
+  // looking at them costs more than what is erased.
+  constexpr std::uint32_t kSometimes = 4;
+  if (leaf->used() < kLeastInLeaf && leaf->count() % kSometimes == 0 &&
+      path.height > 0) {
+    merge_leaf(path, at);
+  }
   return settled(at);
 }
 

@@ -46,15 +46,18 @@ template <class V, class O>
 template <class Fill>
 Result<void> StringTree<V, O>::append(std::string_view key, Fill&& fill) {
   if (LeafT* leaf = tail_; leaf != nullptr) {
+    const bool fits = leaf->continues_with(key) && key.size() <= kMaxKeyBytes &&
+                      leaf->has_room_behind_prefix(key.size());
+    if (fits) [[likely]] {
+      const std::uint32_t at = leaf->count();
+      leaf->put(at, key);
+      if constexpr (kHasValues) fill(leaf->value(at));
+      ++size_;
+      return {};
+    }
     const auto place = leaf->template locate<Bound::kUpper>(key);
     if (place.found || place.index < leaf->count()) {
       return fail(Error::kUnsorted);
-    }
-    if (key.size() <= kMaxKeyBytes && leaf->has_room_for(key)) {
-      leaf->put(place.index, key);
-      if constexpr (kHasValues) fill(leaf->value(place.index));
-      ++size_;
-      return {};
     }
   }
   ODO_TRY_VOID(insert(key, std::forward<Fill>(fill)));
