@@ -76,7 +76,7 @@ class BlockStore {
                                   const KeyRange& range, std::uint64_t inum) {
     const BlockId id = identify(ref, tree);
     if (Pin pin = cache_.find(id); pin.held()) return pin;
-    ODO_TRY(const Volume* volume, locate(ref, inum));
+    ODO_TRY(const Volume* volume, volumes_.locate(ref, inum));
     ODO_TRY(const unsigned radix, cached_radix(ref, inum));
     if (!cache_.reserve(radix)) {
       Error error{.code = Code::kNoMemory};
@@ -102,27 +102,6 @@ class BlockStore {
             bytes[offsetof(format::InodeMeta, type)]),
         std::to_integer<std::uint8_t>(
             bytes[offsetof(format::InodeMeta, op_flags)]));
-  }
-
-  // Proves that the reference could be right: its block is of a possible size,
-  // lies in one volume where blocks may lie, and in one 64 KiB buffer.
-  [[nodiscard]] Result<const typename VolumeSet<Device>::Volume*> locate(
-      const format::Blockref& ref, std::uint64_t inum) const {
-    const unsigned radix = ref.radix();
-    const std::uint64_t bytes = std::uint64_t{1} << radix;
-    const bool inode = ref.type == format::BlockType::kInode;
-    if (radix < format::kMinRadix || radix > format::kMaxRadix ||
-        (inode && bytes != format::kInodeBytes)) {
-      return fail(error_at(Code::kBadBlockSize, ref, inum));
-    }
-    const std::uint64_t offset = ref.offset();
-    const Volume* volume = volumes_.find(offset, bytes);
-    if (volume == nullptr || !is_aligned(offset, format::kMinAllocBytes) ||
-        offset % format::kMaxAllocBytes + bytes > format::kMaxAllocBytes ||
-        !volumes_.holds_blocks(offset, bytes)) {
-      return fail(error_at(Code::kBadBlockOffset, ref, inum));
-    }
-    return volume;
   }
 
  private:

@@ -17,21 +17,7 @@ namespace odo::hammer2 {
 
 namespace detail {
 
-inline constexpr std::string_view kDot = ".";
-inline constexpr std::string_view kDotDot = "..";
 inline constexpr std::string_view kLocalLabel = "LOCAL";
-
-// Names that no directory may hold: they would lead a path elsewhere.
-[[nodiscard]] constexpr bool name_possible(std::string_view name) {
-  if (name.empty() || name.size() > format::kInodeNameBytes || name == kDot ||
-      name == kDotDot) {
-    return false;
-  }
-  for (const char c : name) {
-    if (c == '/' || c == '\0') return false;
-  }
-  return true;
-}
 
 [[nodiscard]] inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -128,7 +114,7 @@ Result<void> FileSystem<Device, Checks>::fill_pfs(const format::Blockref& ref,
   const std::string_view label = detail::inode_name(inode);
   const auto type =
       detail::meta_field<std::uint8_t>(inode, offsetof(InodeMeta, type));
-  if (!detail::name_possible(label) ||
+  if (!name_possible(label) ||
       static_cast<ObjectType>(type) != ObjectType::kDirectory) {
     return fail(error_at(Code::kBadInode, ref));
   }
@@ -279,7 +265,7 @@ Result<void> FileSystem<Device, Checks>::fill_entry(
         inode, offsetof(format::InodeMeta, type)));
     name = detail::inode_name(inode);
   }
-  if (!detail::name_possible(name)) {
+  if (!name_possible(name)) {
     Error error = error_at(Code::kBadDirent, ref, directory_inum);
     error.found = ref.key;
     return fail(error);
@@ -321,11 +307,11 @@ Result<void> FileSystem<Device, Checks>::lookup(const Node& directory,
   if (name.size() > kMaxNameBytes) {
     return fail(Error{.code = Code::kNameTooLong});
   }
-  if (name == detail::kDot) {
+  if (name == kDot) {
     out = directory;
     return {};
   }
-  if (name == detail::kDotDot) {
+  if (name == kDotDot) {
     if (directory.ref.data_off == directory.pfs_root.data_off) {
       out = directory;
       return {};

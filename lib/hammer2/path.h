@@ -13,8 +13,24 @@
 #include <string_view>
 
 #include "lib/base/bytes.h"
+#include "lib/hammer2/format/constants.h"
 
 namespace odo::hammer2 {
+
+inline constexpr std::string_view kDot = ".";
+inline constexpr std::string_view kDotDot = "..";
+
+// False for names that no directory may hold: they would lead a path elsewhere.
+[[nodiscard]] constexpr bool name_possible(std::string_view name) {
+  if (name.empty() || name.size() > format::kInodeNameBytes || name == kDot ||
+      name == kDotDot) {
+    return false;
+  }
+  for (const char c : name) {
+    if (c == '/' || c == '\0') return false;
+  }
+  return true;
+}
 
 class Path {
  public:

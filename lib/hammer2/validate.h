@@ -156,6 +156,31 @@ namespace detail {
 
 }  // namespace detail
 
+// What an entry has to follow: the last key of the one before it.
+struct LastKey {
+  std::uint64_t key = 0;
+  bool any = false;
+};
+
+// Proves V1 to V4 of entry `i`, which is in use, in a block that covers
+// `range`, and moves `last` past it. nullopt where all is well.
+[[nodiscard]] inline std::optional<Code> validate_ref(const RefArray& refs,
+                                                      std::size_t i, Tree tree,
+                                                      const KeyRange& range,
+                                                      LastKey& last) {
+  const format::BlockType type = refs.type(i);
+  if (!detail::type_allowed(tree, type)) return Code::kBadBlockType;
+  const std::optional<KeyRange> covered =
+      key_range(refs.key(i), refs.keybits(i));
+  if (!covered || !detail::keybits_allowed(type, covered->bits, range.bits) ||
+      covered->first < range.first || covered->last > range.last ||
+      (last.any && covered->first <= last.key)) {
+    return Code::kBadKey;
+  }
+  last = {.key = covered->last, .any = true};
+  return std::nullopt;
+}
+
 // Proves V1 to V4 of the references in `bytes`, which stand in a block that
 // covers `range`. Answers how many leading slots hold all entries in use.
 // Errors name `at`, the reference to that block, and the offending key.
@@ -164,26 +189,14 @@ namespace detail {
     std::uint64_t inum) {
   const RefArray refs(bytes, bytes.size() / sizeof(format::Blockref));
   std::uint32_t used = 0;
-  bool any = false;
-  std::uint64_t last = 0;
+  LastKey last;
   for (std::size_t i = 0; i < refs.size(); ++i) {
-    const format::BlockType type = refs.type(i);
-    if (type == format::BlockType::kEmpty) continue;
-    Error error = error_at(Code::kBadKey, at, inum);
-    error.found = refs.key(i);
-    if (!detail::type_allowed(tree, type)) {
-      error.code = Code::kBadBlockType;
+    if (refs.empty(i)) continue;
+    if (const auto code = validate_ref(refs, i, tree, range, last)) {
+      Error error = error_at(*code, at, inum);
+      error.found = refs.key(i);
       return fail(error);
     }
-    const std::optional<KeyRange> covered =
-        key_range(refs.key(i), refs.keybits(i));
-    if (!covered || !detail::keybits_allowed(type, covered->bits, range.bits) ||
-        covered->first < range.first || covered->last > range.last ||
-        (any && covered->first <= last)) {
-      return fail(error);
-    }
-    any = true;
-    last = covered->last;
     used = static_cast<std::uint32_t>(i + 1);
   }
   return used;
@@ -205,9 +218,8 @@ namespace detail {
   }
 }
 
-// Proves an inode's fields and the references in it. Answers as
-// validate_refs() does, 0 for an inode without a tree.
-[[nodiscard]] inline Result<std::uint32_t> validate_inode(
+// Proves an inode's fields; answers the kind of tree below it.
+[[nodiscard]] inline Result<Tree> validate_inode_fields(
     Bytes bytes, Tree in, const format::Blockref& at, std::uint64_t inum) {
   using format::InodeMeta;
   const std::byte* p = bytes.data();
@@ -227,11 +239,22 @@ namespace detail {
       (in != Tree::kDirectory && !directory)) {
     return fail(error_at(Code::kBadInode, at, inum));
   }
-  const Tree tree = tree_below(in, type, op_flags);
+  return tree_below(in, type, op_flags);
+}
+
+// The references in an inode that has a tree.
+[[nodiscard]] inline Bytes inode_refs(Bytes inode) {
+  return inode.subspan(offsetof(format::Inode, payload),
+                       format::kEmbeddedBytes);
+}
+
+// Proves an inode's fields and the references in it. Answers as
+// validate_refs() does, 0 for an inode without a tree.
+[[nodiscard]] inline Result<std::uint32_t> validate_inode(
+    Bytes bytes, Tree in, const format::Blockref& at, std::uint64_t inum) {
+  ODO_TRY(const Tree tree, validate_inode_fields(bytes, in, at, inum));
   if (tree == Tree::kNone) return 0U;
-  return validate_refs(
-      bytes.subspan(offsetof(format::Inode, payload), format::kEmbeddedBytes),
-      tree, KeyRange{}, at, inum);
+  return validate_refs(inode_refs(bytes), tree, KeyRange{}, at, inum);
 }
 
 }  // namespace odo::hammer2

@@ -75,6 +75,27 @@ class VolumeSet {
            !touches(info_.aux_beg, info_.aux_end);
   }
 
+  // Proves that the reference could be right: its block is of a possible size,
+  // lies in one volume where blocks may lie, and in one 64 KiB buffer.
+  [[nodiscard]] Result<const Volume*> locate(const format::Blockref& ref,
+                                             std::uint64_t inum) const {
+    const unsigned radix = ref.radix();
+    const std::uint64_t bytes = std::uint64_t{1} << radix;
+    const bool inode = ref.type == format::BlockType::kInode;
+    if (radix < format::kMinRadix || radix > format::kMaxRadix ||
+        (inode && bytes != format::kInodeBytes)) {
+      return fail(error_at(Code::kBadBlockSize, ref, inum));
+    }
+    const std::uint64_t offset = ref.offset();
+    const Volume* volume = find(offset, bytes);
+    if (volume == nullptr || !is_aligned(offset, format::kMinAllocBytes) ||
+        offset % format::kMaxAllocBytes + bytes > format::kMaxAllocBytes ||
+        !holds_blocks(offset, bytes)) {
+      return fail(error_at(Code::kBadBlockOffset, ref, inum));
+    }
+    return volume;
+  }
+
   [[nodiscard]] std::uint8_t index_of(const Volume& volume) const {
     return static_cast<std::uint8_t>(&volume - volumes_.data());
   }
