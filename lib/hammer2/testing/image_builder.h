@@ -16,10 +16,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +32,7 @@
 #include "lib/check/checks.h"
 #include "lib/hammer2/format/constants.h"
 #include "lib/hammer2/format/dirhash.h"
+#include "lib/hammer2/format/freemap.h"
 #include "lib/hammer2/format/inode.h"
 #include "lib/hammer2/format/volume_header.h"
 
@@ -50,6 +54,8 @@ inline Bytes as_bytes(std::string_view text) {
 class ImageBuilder {
  public:
   static constexpr std::uint64_t kDefaultBytes = std::uint64_t{8} << 20;
+  static constexpr std::uint64_t kTid = 17;          // of everything
+  static constexpr std::uint64_t kLastInum = 65535;  // if a PFS root has none
 
   explicit ImageBuilder(std::uint64_t size = kDefaultBytes)
       : bytes_(size), next_(format::kZoneReserveBytes) {}
@@ -76,6 +82,7 @@ class ImageBuilder {
     ref.methods = format::encode_methods(check_, comp);
     ref.keybits = static_cast<std::uint8_t>(keybits);
     ref.key = key;
+    ref.mirror_tid = kTid;
     ref.data_off = offset | static_cast<unsigned>(std::countr_zero(size));
     seal(ref);
     return ref;
@@ -110,7 +117,36 @@ class ImageBuilder {
       copy_bytes(MutableBytes(content).subspan(i * sizeof(Blockref)),
                  bytes_of(refs[i]));
     }
-    return put(BlockType::kIndirect, content, key, keybits);
+    Blockref ref = put(BlockType::kIndirect, content, key, keybits);
+    count(ref, refs);
+    return ref;
+  }
+
+  // Has `ref` say how much lies below it, if that is `below`.
+  static void count(Blockref& ref, std::span<const Blockref> below) {
+    format::Statistics total = {};
+    unsigned leaves = 0;
+    for (const Blockref& child : below) {
+      const bool inode = child.type == BlockType::kInode;
+      const bool indirect = child.type == BlockType::kIndirect;
+      if (child.type == BlockType::kEmpty) continue;
+      if (child.radix() - format::kMinRadix <= format::kMaxRadix) {
+        total.data_count += std::uint64_t{1} << child.radix();
+      }
+      if (inode || indirect) {
+        total.data_count += child.embed.stats.data_count;
+        total.inode_count += child.embed.stats.inode_count;
+      }
+      total.inode_count += inode ? 1 : 0;
+      leaves += indirect ? child.leaf_count : 1U;
+    }
+    ref.embed.stats = total;
+    ref.leaf_count = static_cast<std::uint16_t>(std::min(leaves, 65535U));
+  }
+  static void count(Blockref& ref, const Inode& inode) {
+    const bool tree = (inode.meta.op_flags & format::kInodeDirectData) == 0;
+    count(ref, tree ? std::span<const Blockref>(inode.payload.blockset.refs)
+                    : std::span<const Blockref>());
   }
 
   // --- Inodes ---------------------------------------------------------------
@@ -174,9 +210,19 @@ class ImageBuilder {
                 to.payload.blockset.refs.begin());
   }
 
-  // An inode as the PFS's index refers to it.
-  Blockref indexed(const Inode& inode) {
-    return put(BlockType::kInode, bytes_of(inode), inode.meta.inum);
+  // An inode as the PFS's index refers to it, under the name that it gives
+  // itself if it has none.
+  Blockref indexed(Inode inode) {
+    if (inode.meta.name_len == 0) {
+      std::array<char, 19> own = {};
+      std::snprintf(own.data(), own.size(), "0x%016llx",
+                    static_cast<unsigned long long>(inode.meta.inum));
+      rename(inode, {own.data(), own.size() - 1});
+      inode.meta.name_key = inode.meta.inum;
+    }
+    Blockref ref = put(BlockType::kInode, bytes_of(inode), inode.meta.inum);
+    count(ref, inode);
+    return ref;
   }
 
   Blockref dirent(std::string_view name, std::uint64_t inum, ObjectType type,
@@ -188,6 +234,7 @@ class ImageBuilder {
     } else {
       ref.type = BlockType::kDirent;
       ref.key = key;
+      ref.mirror_tid = kTid;
       ref.check = {};
       std::copy(name.begin(), name.end(), ref.check.name.begin());
     }
@@ -204,7 +251,15 @@ class ImageBuilder {
     rename(root, label);
     root.meta.op_flags = format::kInodePfsRoot;
     root.meta.pfs_type = format::PfsType::kMaster;
-    return put(BlockType::kInode, bytes_of(root), format::dirhash(label));
+    if (root.meta.pfs_inum == 0) root.meta.pfs_inum = kLastInum;
+    // Some id of its own.
+    store_le(reinterpret_cast<std::byte*>(&root.meta.pfs_fsid),
+             format::dirhash(label));
+    Blockref ref =
+        put(BlockType::kInode, bytes_of(root), format::dirhash(label));
+    ref.flags = format::kRefPfsRoot;
+    count(ref, root);
+    return ref;
   }
 
   // One PFS, called "DATA".
@@ -214,8 +269,14 @@ class ImageBuilder {
     Inode super = directory(0);
     super.meta.pfs_type = format::PfsType::kSuperRoot;
     attach(super, list);
-    finish_super(put(BlockType::kInode, bytes_of(super)));
+    Blockref ref = put(BlockType::kInode, bytes_of(super));
+    count(ref, super);
+    finish_super(ref);
   }
+
+  // One freemap leaf, for a volume of up to 1 GiB, in which everything up to
+  // the next block to be made is in use. Before finish().
+  void make_freemap() { freemap_ = true; }
 
   void finish_super(const Blockref& super_root) {
     header().magic = format::kVolumeMagic;
@@ -225,11 +286,12 @@ class ImageBuilder {
     header().fstype = format::kHammer2FsType;
     header().allocator_size = bytes_.size() - format::kZoneReserveBytes;
     header().allocator_free = bytes_.size() - next_;
-    header().mirror_tid = 17;
+    header().mirror_tid = kTid;
     header().total_size = bytes_.size();
     header().sroot_blockset.refs[0] = super_root;
     header().volu_loff.fill(format::kUnusedVolumeOffset);
     header().volu_loff[0] = 0;
+    if (freemap_) put_freemap();
     store_header(0);
   }
 
@@ -250,7 +312,59 @@ class ImageBuilder {
     }
   }
 
+  // Where the freemap's leaf lies.
+  static constexpr std::uint64_t kFreemapLeaf = 65536;
+
+  // Refers to the freemap's leaf anew, after its bytes were changed.
+  void seal_freemap() {
+    Blockref& leaf = header().freemap_blockset.refs[0];
+    const std::uint64_t avail = leaf.check.freemap.avail;
+    seal(leaf);
+    leaf.check.freemap.avail = avail;
+    leaf.check.freemap.bigmask = ~0U;
+    store_header(0);
+  }
+
  private:
+  void put_freemap() {
+    constexpr std::uint64_t kSpan = std::uint64_t{1}
+                                    << format::kFreemapEntryRadix;
+    constexpr std::uint64_t kUnit = std::uint64_t{1}
+                                    << format::kFreemapUnitRadix;
+    std::uint64_t allocated = 0;
+    for (std::size_t i = 0; i < format::kFreemapEntries; ++i) {
+      format::BmapData entry = {};
+      const std::uint64_t begin = i * kSpan;
+      const bool never =
+          begin < format::kZoneReserveBytes || begin >= bytes_.size();
+      entry.linear = never ? kSpan : 0;
+      for (std::uint64_t unit = 0; unit < kSpan / kUnit; ++unit) {
+        if (never || begin + unit * kUnit < next_) {
+          entry.bitmap[unit / 32] |= std::uint64_t{3} << unit % 32 * 2;
+          allocated += never ? 0 : kUnit;
+        } else {
+          entry.avail += kUnit;
+        }
+      }
+      copy_bytes(MutableBytes(bytes_).subspan(kFreemapLeaf + i * sizeof entry,
+                                              sizeof entry),
+                 bytes_of(entry));
+    }
+    header().allocator_beg = format::kZoneReserveBytes;
+    header().allocator_free = header().allocator_size - allocated;
+    header().freemap_tid = kTid;
+    Blockref& leaf = header().freemap_blockset.refs[0];
+    leaf.type = BlockType::kFreemapLeaf;
+    leaf.methods =
+        format::encode_methods(CheckMethod::kFreemap, CompMethod::kNone);
+    leaf.keybits = format::kFreemapLeafRadix;
+    leaf.mirror_tid = kTid;
+    leaf.data_off = kFreemapLeaf | 15;
+    leaf.check.freemap.avail = header().allocator_size;
+    seal_freemap();
+  }
+
+  bool freemap_ = false;
   std::vector<std::byte> bytes_;
   std::uint64_t next_;
   CheckMethod check_ = CheckMethod::kXxhash64;

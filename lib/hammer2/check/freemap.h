@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Holds the freemap against the blocks that can be reached.
+//
+// What is in use must be marked so; what is marked and not in use is space that
+// a bulk free would give back, which is counted and no fault. A freemap that is
+// older than the topology (freemap_tid below mirror_tid) needn't know of newer
+// blocks: a mount recovers it. A volume that was formatted and never written
+// to has none.
+//
+// Contexts: thread, one at a time; reads block where the device does.
+// Bounds: five levels of blocks; a block a GiB of volume. Iterative.
+// Failure: findings; what lies below a bad block isn't compared, and a note
+//   says so.
+// Origin: hammer2_freemap.c, hammer2_freemap_reserve() (places),
+//   hammer2_freemap_init() (what never is free), hammer2_bmap_alloc() (avail);
+//   hammer2_bulkfree.c (states).
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "lib/base/bits.h"
+#include "lib/base/bytes.h"
+#include "lib/hammer2/check/arena.h"
+#include "lib/hammer2/check/reader.h"
+#include "lib/hammer2/check/reporter.h"
+#include "lib/hammer2/check/space.h"
+#include "lib/hammer2/format/freemap.h"
+#include "lib/hammer2/volume_set.h"
+
+namespace odo::hammer2::audit {
+
+template <class Reader, Observer O>
+class FreemapAudit {
+ public:
+  static constexpr std::size_t kLevels = format::kFreemapLevels;
+
+  FreemapAudit(const typename Reader::Volumes& volumes, Reader& reader,
+               SpaceMap& space, Reporter<O>& reporter)
+      : volumes_(volumes),
+        reader_(reader),
+        space_(space),
+        reporter_(reporter) {}
+
+  [[nodiscard]] bool init(Arena& arena) {
+    for (Level& level : levels_) {
+      level.bytes = arena.take<std::byte>(format::kFreemapBlockBytes);
+      if (level.bytes.empty()) return false;
+    }
+    return true;
+  }
+
+  // `blockset` is the volume header's; `allocator_beg` as it says.
+  void run(Bytes blockset, std::uint64_t allocator_beg, Totals& totals) {
+    totals_ = &totals;
+    static_end_ = align_up(allocator_beg, SpaceMap::kPageSpan);
+    const RefArray roots(blockset, format::kBlocksetCount);
+    bool any = false;
+    for (std::size_t i = 0; i < roots.size(); ++i) any |= !roots.empty(i);
+    walk(roots);
+    // What no leaf speaks of.
+    compare_gap(next_key_, volumes_.info().total_bytes);
+    const std::uint64_t free = volumes_.info().allocator_bytes - allocated_;
+    if (any && !lost_ && free != volumes_.info().free_bytes) {
+      Error at{.code = Code::kBadVolumeHeader};
+      at.type = format::BlockType::kVolume;
+      at.offset = volumes_.info().header_offset;
+      reporter_.emit(Rule::kFreemapCount, at, volumes_.info().free_bytes, free,
+                     text("allocator_free"));
+    }
+    if (lost_) {
+      reporter_.emit_note(Rule::kIncomplete,
+                          text("freemap: a part of it is lost"));
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t kUnitBytes = std::uint64_t{1}
+                                              << format::kFreemapUnitRadix;
+  static constexpr unsigned kLevelBits = 8;
+
+  struct Level {
+    MutableBytes bytes;
+    format::Blockref ref = {};
+    std::size_t next = 0;
+    LastKey last;
+  };
+
+  template <std::size_t N>
+  [[nodiscard]] static constexpr std::string_view text(
+      const char (&literal)[N]) {
+    return {literal, N - 1};
+  }
+
+  // Which level a block is of, 0 for leaves, by its type and key bits.
+  [[nodiscard]] static std::optional<unsigned> level_of(
+      const format::Blockref& ref) {
+    const unsigned bits = ref.keybits;
+    if (bits < format::kFreemapLeafRadix ||
+        (bits - format::kFreemapLeafRadix) % kLevelBits != 0) {
+      return std::nullopt;
+    }
+    const unsigned level = (bits - format::kFreemapLeafRadix) / kLevelBits;
+    const bool leaf = ref.type == format::BlockType::kFreemapLeaf;
+    if (level >= kLevels || leaf != (level == 0) ||
+        (!leaf && ref.type != format::BlockType::kFreemapNode)) {
+      return std::nullopt;
+    }
+    return level;
+  }
+
+  // Depth first, from the references in the header down.
+  void walk(const RefArray& roots) {
+    depth_ = 0;
+    LastKey last;
+    std::size_t next = 0;
+    format::Blockref ref;
+    for (;;) {
+      if (depth_ == 0) {
+        next = roots.next_used(next, roots.size());
+        if (next == roots.size()) return;
+        roots.copy(next++, ref);
+        enter(ref, last, format::kKeyBits);
+        continue;
+      }
+      Level& top = levels_[depth_ - 1];
+      const RefArray refs(top.bytes, format::kFreemapEntries);
+      const std::size_t i = refs.next_used(top.next, refs.size());
+      if (i == refs.size()) {
+        --depth_;
+        continue;
+      }
+      top.next = i + 1;
+      refs.copy(i, ref);
+      enter(ref, top.last, top.ref.keybits);
+    }
+  }
+
+  // `last` is of the entry's siblings, `bits` of the block it stands in.
+  void enter(const format::Blockref& ref, LastKey& last, unsigned bits) {
+    const std::optional<unsigned> level = level_of(ref);
+    if (!level) return bad(error_at(Code::kBadBlockType, ref));
+    const std::optional<KeyRange> range = key_range(ref.key, ref.keybits);
+    if (!range || ref.keybits >= bits ||
+        (depth_ > 0 &&
+         (ref.key >> bits) != (levels_[depth_ - 1].ref.key >> bits)) ||
+        (last.any && range->first <= last.key)) {
+      return bad(error_at(Code::kBadKey, ref));
+    }
+    last = {.key = range->last, .any = true};
+    if (std::uint64_t{1} << ref.radix() != format::kFreemapBlockBytes) {
+      return bad(error_at(Code::kBadBlockSize, ref));
+    }
+    const std::uint64_t offset = ref.offset();
+    const std::uint64_t slot = (offset - ref.key) / format::kMaxAllocBytes;
+    const auto* volume = volumes_.find(offset, format::kFreemapBlockBytes);
+    if (volume == nullptr || offset < ref.key ||
+        !is_aligned(offset, format::kMaxAllocBytes) || slot == 0 ||
+        slot > kLevels * format::kFreemapRotation ||
+        (slot - 1) % kLevels != *level) {
+      return bad(error_at(Code::kBadBlockOffset, ref));
+    }
+    Level& down = levels_[depth_];
+    if (const auto read = reader_.read_one(ref, *volume, down.bytes); !read) {
+      return bad(read.error());
+    }
+    if (ref.mirror_tid > volumes_.info().mirror_tid) {
+      reporter_.emit(Rule::kMirrorTid, error_at(Code::kBadKey, ref),
+                     ref.mirror_tid, volumes_.info().mirror_tid);
+    }
+    if (*level == 0) {
+      compare_leaf(ref, down.bytes);
+      return;
+    }
+    down.ref = ref;
+    down.next = 0;
+    down.last = {};
+    ++depth_;
+  }
+
+  void bad(const Error& error) {
+    reporter_.emit(Rule::kFreemapBlock, error);
+    lost_ = true;
+  }
+
+  // Whether the freemap never gives this space out.
+  [[nodiscard]] bool is_static(std::uint64_t offset) const {
+    return offset < static_end_ || offset >= volumes_.info().total_bytes ||
+           offset % format::kZoneBytes < format::kZoneReserveBytes;
+  }
+
+  void compare_leaf(const format::Blockref& ref, Bytes bytes) {
+    compare_gap(next_key_, ref.key);
+    next_key_ = ref.key + format::kZoneBytes;
+    for (std::size_t i = 0; i < format::kFreemapEntries; ++i) {
+      format::BmapData entry;
+      copy_bytes(mutable_bytes_of(entry),
+                 bytes.subspan(i * sizeof entry, sizeof entry));
+      compare_entry(ref, ref.key + i * SpaceMap::kPageSpan, entry);
+    }
+  }
+
+  void compare_entry(const format::Blockref& ref, std::uint64_t offset,
+                     const format::BmapData& entry) {
+    Error at = error_at(Code::kBadKey, ref);
+    at.key = offset;
+    const SpaceMap::Units units = space_.units(offset);
+    const bool fixed = is_static(offset);
+    std::uint64_t free = 0;
+    std::uint64_t run = 0;  // units in use and free up to here
+    for (unsigned unit = 0; unit < SpaceMap::kUnits; ++unit) {
+      const bool used = (units.used[unit / 64] >> (unit % 64) & 1) != 0;
+      const bool due = (units.due[unit / 64] >> (unit % 64) & 1) != 0;
+      const format::FreemapState state = format::unit_state(entry, unit);
+      bool wrong = false;
+      switch (state) {
+        case format::FreemapState::kFree:
+          free += kUnitBytes;
+          wrong = due;
+          break;
+        case format::FreemapState::kReserved:
+          at.found = 1;
+          reporter_.emit(Rule::kFreemapState, at, text("reserved state"));
+          break;
+        case format::FreemapState::kMaybeFree:
+          if (!used) totals_->staged_bytes += kUnitBytes;
+          break;
+        case format::FreemapState::kAllocated:
+          if (!used && !fixed) totals_->leaked_bytes += kUnitBytes;
+          break;
+      }
+      if (wrong) {
+        ++run;
+      } else if (run != 0) {
+        used_but_free(offset + (unit - run) * kUnitBytes, run * kUnitBytes);
+        run = 0;
+      }
+    }
+    if (run != 0) {
+      used_but_free(offset + SpaceMap::kPageSpan - run * kUnitBytes,
+                    run * kUnitBytes);
+    }
+    if (!fixed) {
+      totals_->free_bytes += free;
+      allocated_ += SpaceMap::kPageSpan - free;
+    }
+    if (fixed && free != 0) {
+      reporter_.emit(Rule::kFreemapState, at, text("space that is never free"));
+    }
+    if (entry.avail != free) {
+      reporter_.emit(Rule::kFreemapCount, at, entry.avail, free,
+                     text("avail of 4 MiB"));
+    }
+    const auto linear = static_cast<std::uint32_t>(entry.linear);
+    if (linear > SpaceMap::kPageSpan || linear % format::kMinAllocBytes != 0) {
+      reporter_.emit(Rule::kFreemapState, at, text("linear"));
+    }
+    const unsigned type = entry.alloc_class >> 8U;
+    const unsigned radix = entry.alloc_class & 0xffU;
+    if (entry.alloc_class != 0 &&
+        (radix != format::kMaxRadix || type == 0 ||
+         type > static_cast<unsigned>(format::BlockType::kDirent))) {
+      reporter_.emit(Rule::kFreemapState, at, text("class"));
+    }
+  }
+
+  void used_but_free(std::uint64_t offset, std::uint64_t bytes) {
+    Error at{.code = Code::kBadBlockOffset};
+    at.offset = offset;
+    at.bytes = static_cast<std::uint32_t>(bytes);
+    reporter_.emit(Rule::kUsedButFree, at);
+  }
+
+  // Space without a leaf is free, but for what never is.
+  void compare_gap(std::uint64_t begin, std::uint64_t end) {
+    if (lost_) return;
+    for (std::uint64_t at = begin; at < end; at += SpaceMap::kPageSpan) {
+      if (is_static(at)) continue;
+      const SpaceMap::Units units = space_.units(at);
+      for (std::size_t i = 0; i < units.due.size(); ++i) {
+        if (units.due[i] == 0) continue;
+        const auto first =
+            static_cast<unsigned>(std::countr_zero(units.due[i]));
+        used_but_free(at + (i * 64 + first) * kUnitBytes, kUnitBytes);
+      }
+      totals_->free_bytes += SpaceMap::kPageSpan;
+    }
+  }
+
+  const typename Reader::Volumes& volumes_;
+  Reader& reader_;
+  SpaceMap& space_;
+  Reporter<O>& reporter_;
+  Totals* totals_ = nullptr;
+  std::array<Level, kLevels> levels_ = {};
+  std::size_t depth_ = 0;
+  std::uint64_t static_end_ = 0;
+  std::uint64_t next_key_ = 0;   // where the next leaf should begin
+  std::uint64_t allocated_ = 0;  // where space can be allocated
+  bool lost_ = false;
+};
+
+}  // namespace odo::hammer2::audit
