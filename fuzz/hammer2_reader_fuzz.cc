@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@
 #include "lib/block/memory_device.h"
 #include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/testing/image_builder.h"
-#include "lib/hammer2/verify.h"
+#include "lib/hammer2/testing/run_check.h"
 
 namespace odo::hammer2::testing {
 namespace {
@@ -155,12 +156,18 @@ class Session {
       : device_(device), memory_(memory), state_(state) {}
 
   void run() {
+    look_around();
+    check();
+    if (device_.reads() > kMaxReads) std::abort();
+  }
+
+ private:
+  void look_around() {
     Device* devices[] = {&device_};
     if (const auto opened = fs_->open(devices, memory_); !opened) {
       note(opened.error());
       return;
     }
-    verify();
     DirCursor cursor;
     Pfs pfs;
     for (unsigned i = 0; i < 8; ++i) {
@@ -184,20 +191,19 @@ class Session {
         }
       }
     }
-    if (device_.reads() > kMaxReads) std::abort();
   }
 
- private:
-  void verify() {
-    auto verifier =
-        std::make_unique<Verifier<typename FileSystem<Device, Checks>::Store>>(
-            fs_->blocks());
-    Error error{.code = Code::kNotFound};
-    // Nested directory inodes may multiply; a prefix is enough here.
-    for (unsigned steps = 0; steps < 20000; ++steps) {
-      const Step step = verifier->next(error);
-      if (step == Step::kDone) return;
-      if (step == Step::kBad) note(error);
+  // A complete check ends, too, and each of its findings can be told.
+  void check() {
+    Device* devices[] = {&device_};
+    const CheckResult result =
+        run_check(std::span<Device* const>(devices), {.decode = true},
+                  check_memory(), Checks{});
+    for (const Found& found : result.findings) {
+      if (found.text.empty() || found.text.find('\n') != std::string::npos) {
+        std::abort();
+      }
+      if (found.finding.rule == audit::Rule::kBlock) note(found.finding.at);
     }
   }
 

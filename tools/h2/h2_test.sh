@@ -29,8 +29,9 @@ check ls-long 0 '^lrwxrwxrwx .* uni -> →/été$' "$h2" ls -l "$image" /
 check ls-all 0 '^-rw-r--r-- .* /deep/x/c$' "$h2" ls -lR "$image" @DATA /
 check stat 0 '^type +symlink$' "$h2" stat "$image" /self
 check cat 0 '^1$' "$h2" cat "$image" /one
-check verify 0 '^30 inodes, 7 indirect blocks, 8 data blocks, 71 directory entries, 165888 bytes: 0 bad$' \
-  "$h2" verify "$image"
+check clean 0 '^2 PFSs, 30 inodes, 7 indirect blocks, 8 data blocks, 71 directory entries; 162.0 KiB proven' \
+  "$h2" check "$image"
+check clean-json 0 '^ "clean": true,$' "$h2" check --json --threads=2 "$image"
 
 # Every digest of the manifest, and as many files as it has.
 "$h2" sha256 -r "$image" / | sort >"$work/ours"
@@ -56,6 +57,23 @@ for entry in ours:
         assert entry.get(field) == other.get(field), (entry, field)
 print("ok")' "$h2" "$image" "$manifest"
 
+# A complete check of a damaged copy: exit codes as fsck(8) has them.
+zstd -dqf --long=27 --sparse "$image" -o "$work/raw.img" && {
+  damaged=$work/raw.img
+  # A byte of the inode of /one, which is the first block there is.
+  offset=$((0x8800000 + 512))
+  printf 'X' | dd of="$damaged" bs=1 seek=$offset conv=notrunc 2>/dev/null
+  check damaged 4 '^error: @DATA /one: check code mismatch: inode at 0x8800000 .* of inode 1024' \
+    "$h2" check "$damaged"
+  check damaged-json 4 '"path": "/one",' "$h2" check --json "$damaged"
+  check damaged-count 4 '^1 errors, 0 warnings' "$h2" check --threads=2 --decode "$damaged"
+  truncate -s 100M "$damaged"
+  check truncated 4 'device is smaller than its volume' "$h2" check "$damaged"
+}
+check no-memory 8 'not checked \(anything' "$h2" check --memory=1 "$image"
+check check-nothing 8 '/nowhere: No such file or directory$' "$h2" check /nowhere
+check check-usage 16 'no image given' "$h2" check
+
 # One clear line and status 1 for damage, 2 for a bad command line.
 check loop 1 ': /self: too many symbolic links$' "$h2" cat "$image" /self
 check nothing 1 ': /x: no such file or directory$' "$h2" cat "$image" /x
@@ -64,6 +82,7 @@ check no-pfs 1 ': @NOPE: no PFS of that label$' "$h2" ls "$image" @NOPE
 check no-file 1 '/nowhere: No such file or directory$' "$h2" info /nowhere
 head -c 1048576 /dev/urandom >"$work/random"
 check random 1 'no HAMMER2 filesystem here' "$h2" info "$work/random"
+check check-random 8 'no HAMMER2 volume$' "$h2" check "$work/random"
 check command 2 'unknown command: lst' "$h2" lst "$image"
 check no-path 2 'no path given' "$h2" cat "$image"
 check no-image 2 'no image given' "$h2" info

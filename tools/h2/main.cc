@@ -2,6 +2,7 @@
 // h2: looks into HAMMER2 volumes without mounting them. Read-only.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -20,7 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "lib/check/sha256.h"
 #include "lib/hammer2/format/uuid.h"
-#include "lib/hammer2/verify.h"
+#include "tools/h2/check.h"
 #include "tools/h2/print.h"
 #include "tools/h2/volume.h"
 #include "tools/h2/walk.h"
@@ -29,6 +31,11 @@ ABSL_FLAG(bool, json, false, "print JSON for programs");
 ABSL_FLAG(bool, R, false, "ls: with everything below");
 ABSL_FLAG(bool, l, false, "ls: one line with attributes for each name");
 ABSL_FLAG(bool, r, false, "sha256: every regular file below");
+ABSL_FLAG(bool, notes, false, "check: show notes too");
+ABSL_FLAG(bool, decode, false, "check: decompress all data too");
+ABSL_FLAG(std::uint32_t, threads, 0, "check: threads, 0 for one a processor");
+ABSL_FLAG(std::uint32_t, memory, 0,
+          "check: MiB of memory, 0 for what it takes");
 
 namespace odo::h2 {
 namespace {
@@ -48,14 +55,19 @@ label; without it the obvious one is taken (see `pfs`).
   stat   IMAGE... [@PFS] PATH   all attributes of one file (links not followed)
   cat    IMAGE... [@PFS] PATH   a file's content on standard output
   sha256 IMAGE... [@PFS] PATH   a file's digest; -r of every file below
-  verify IMAGE...               proves the check code of every block reachable
-                                from the super-root (the freemap isn't one)
+  check  IMAGE...               checks everything that the format promises and
+                                names each fault (docs/h2-check.md): --notes
+                                shows what is legal and odd too, --decode
+                                decompresses all data, --threads=N,
+                                --memory=MIB
 
 --json prints JSON instead. With several volumes, or an image whose name could
 be taken for a path, put @PFS between them.
 
 Exit status: 0, or 1 where something is damaged or missing (one line on
-standard error says what), or 2 for a command line that makes no sense.
+standard error says what), or 2 for a command line that makes no sense. That of
+`check` is the sum of 4 for errors and 8 for what couldn't be checked, or 16 for
+a command line that makes no sense.
 )";
 
 class UsageError : public Failure {
@@ -68,6 +80,8 @@ struct Request {
   std::string pfs;   // label, empty for the default
   std::string path;  // empty if not given
 };
+
+constexpr std::size_t kMaxThreads = 64;
 
 enum class PathArgument : std::uint8_t { kNone, kOptional, kRequired };
 
@@ -334,46 +348,18 @@ int sha256(const Request& request) {
   return 0;
 }
 
-int verify(const Request& request) {
-  Volume volume(request.images);
-  hammer2::Verifier verifier(volume.fs().blocks());
-  Json bad = Json::array();
-  const bool json = absl::GetFlag(FLAGS_json);
-  hammer2::Error error{.code = hammer2::Code::kNotFound};
-  for (;;) {
-    const hammer2::Step step = verifier.next(error);
-    if (step == hammer2::Step::kDone) break;
-    if (step == hammer2::Step::kGood) continue;
-    if (json) {
-      Json entry;
-      entry["text"] = text_of(error);
-      entry["block"] = hammer2::to_string(error.type);
-      entry["offset"] = error.offset;
-      entry["length"] = error.bytes;
-      if (error.inum != hammer2::Error::kUnknown) entry["inum"] = error.inum;
-      bad.push_back(std::move(entry));
-    } else {
-      std::cout << text_of(error) << "\n";
-    }
+int check(const Request& request) {
+  CheckOptions options;
+  options.json = absl::GetFlag(FLAGS_json);
+  options.notes = absl::GetFlag(FLAGS_notes);
+  options.decode = absl::GetFlag(FLAGS_decode);
+  options.threads = absl::GetFlag(FLAGS_threads);
+  if (options.threads == 0) {
+    options.threads = std::max(1U, std::thread::hardware_concurrency());
   }
-  const hammer2::VerifyTotals& totals = verifier.totals();
-  if (json) {
-    Json report;
-    report["inodes"] = totals.inodes;
-    report["indirects"] = totals.indirects;
-    report["data"] = totals.data;
-    report["dirents"] = totals.dirents;
-    report["bytes"] = totals.bytes;
-    report["bad"] = std::move(bad);
-    print_json(report);
-  } else {
-    std::cout << absl::StrFormat(
-        "%u inodes, %u indirect blocks, %u data blocks, %u directory entries, "
-        "%u bytes: %u bad\n",
-        totals.inodes, totals.indirects, totals.data, totals.dirents,
-        totals.bytes, totals.bad);
-  }
-  return totals.bad == 0 ? 0 : 1;
+  options.threads = std::min<std::size_t>(options.threads, kMaxThreads);
+  options.memory_bytes = std::size_t{absl::GetFlag(FLAGS_memory)} << 20;
+  return check(request.images, options);
 }
 
 struct Command {
@@ -389,7 +375,7 @@ constexpr Command kCommands[] = {
     {"stat", PathArgument::kRequired, stat},
     {"cat", PathArgument::kRequired, cat},
     {"sha256", PathArgument::kRequired, sha256},
-    {"verify", PathArgument::kNone, verify},
+    {"check", PathArgument::kNone, check},
 };
 
 int run(const std::vector<std::string>& words) {
@@ -436,7 +422,8 @@ int main(int argc, char** argv) {
     return status;
   } catch (const UsageError& error) {
     std::cerr << "h2: " << error.what() << "; `h2 --help` shows how\n";
-    return 2;
+    return left.size() > 1 && left[1] == std::string_view("check") ? kCheckUsage
+                                                                   : 2;
   } catch (const Failure& error) {
     std::cout.flush();
     std::cerr << "h2: " << error.what() << "\n";

@@ -4,6 +4,8 @@
 // Contexts: tests; hosted.
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +15,7 @@
 #include "lib/block/memory_device.h"
 #include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/testing/image_builder.h"
-#include "lib/hammer2/verify.h"
+#include "lib/hammer2/testing/run_check.h"
 
 namespace odo::hammer2::testing {
 
@@ -109,17 +111,28 @@ class Mounted {
     return Code::kNotFound;
   }
 
+  // What a complete check finds, but for notes.
+  std::vector<Found> check(audit::Limits limits = {.decode = true}) {
+    TestDevice* devices[] = {&device_};
+    return run_check(std::span<TestDevice* const>(devices), limits).findings;
+  }
+
+  bool finds(audit::Rule rule) {
+    const std::vector<Found> found = check();
+    return std::any_of(found.begin(), found.end(), [rule](const Found& f) {
+      return f.finding.rule == rule;
+    });
+  }
+
   // The codes of all bad blocks below the super-root.
   std::vector<Code> verify() {
-    auto verifier =
-        std::make_unique<Verifier<TestFileSystem::Store>>(fs_.blocks());
     std::vector<Code> codes;
-    Error error{.code = Code::kNotFound};
-    for (;;) {
-      const Step step = verifier->next(error);
-      if (step == Step::kDone) return codes;
-      if (step == Step::kBad) codes.push_back(error.code);
+    for (const Found& found : check()) {
+      if (found.finding.rule == audit::Rule::kBlock) {
+        codes.push_back(found.finding.at.code);
+      }
     }
+    return codes;
   }
 
  private:

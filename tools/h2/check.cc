@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/h2/check.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "lib/block/host/image_file.h"
+#include "lib/hammer2/check/checker.h"
+#include "lib/hammer2/check/paths.h"
+#include "tools/h2/print.h"
+#include "tools/h2/thread_pool.h"
+#include "tools/h2/volume.h"
+
+namespace odo::h2 {
+namespace {
+
+namespace audit = hammer2::audit;
+
+using Checker = audit::Checker<block::FileDevice>;
+using PathFileSystem = hammer2::FileSystem<Checker::Stretched>;
+
+// Memory that costs nothing until it is touched.
+class Pages {
+ public:
+  explicit Pages(std::size_t bytes)
+      : bytes_(bytes),
+        at_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+    if (at_ == MAP_FAILED) throw Failure("not enough memory");
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  ~Pages() { ::munmap(at_, bytes_); }
+  [[nodiscard]] MutableBytes bytes() const {
+    return {static_cast<std::byte*>(at_), bytes_};
+  }
+
+ private:
+  std::size_t bytes_;
+  void* at_;
+};
+
+// A finding that has outlived what it points to.
+struct Kept {
+  audit::Finding finding;
+  std::string pfs;
+  std::string path;
+};
+
+// "12.3 MiB/s", "1.2 GiB".
+std::string amount(double bytes) {
+  constexpr std::array kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1024 && unit + 1 < kUnits.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return absl::StrFormat("%.*f %s", unit == 0 ? 0 : 1, bytes, kUnits[unit]);
+}
+
+// One line on the terminal, rewritten a few times a second.
+class Meter {
+ public:
+  void show(const audit::Progress& progress) {
+    if (!visible_) return;
+    const auto now = Clock::now();
+    if (now - last_ < std::chrono::milliseconds(200)) return;
+    last_ = now;
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    const auto done = static_cast<double>(progress.bytes);
+    const auto total =
+        static_cast<double>(std::max(progress.total_bytes, progress.bytes));
+    const double rate = done / std::max(seconds, 1e-3);
+    std::cerr << absl::StrFormat("\r\x1b[K%3.0f%%  %s of %s, %s/s, %.0f s left",
+                                 total > 0 ? 100 * done / total : 100.0,
+                                 amount(done), amount(total), amount(rate),
+                                 rate > 0 ? (total - done) / rate : 0.0);
+    drawn_ = true;
+  }
+  void clear() {
+    if (drawn_) std::cerr << "\r\x1b[K";
+    drawn_ = false;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool visible_ = ::isatty(STDERR_FILENO) != 0;
+  bool drawn_ = false;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
+};
+
+class Report {
+ public:
+  Report(const CheckOptions& options, Checker& checker)
+      : options_(options), checker_(checker) {}
+
+  // --- What the checker calls
+  // -------------------------------------------------
+
+  void header(const audit::HeaderReport& header) {
+    if (!options_.json) {
+      std::string line =
+          absl::StrFormat("header %u of volume %u: %s", header.index,
+                          header.device, audit::to_string(header.state));
+      if (header.state == audit::HeaderState::kUsable) {
+        absl::StrAppendFormat(&line, ", mirror_tid 0x%x, freemap_tid 0x%x",
+                              header.mirror_tid, header.freemap_tid);
+        if (header.in_use) line += ", in use";
+        if (header.mountable) line += ", can be mounted";
+      }
+      say(line);
+      return;
+    }
+    Json entry;
+    entry["volume"] = header.device;
+    entry["header"] = header.index;
+    entry["state"] = audit::to_string(header.state);
+    entry["in_use"] = header.in_use;
+    entry["mountable"] = header.mountable;
+    entry["mirror_tid"] = header.mirror_tid;
+    entry["freemap_tid"] = header.freemap_tid;
+    headers_.push_back(std::move(entry));
+  }
+
+  void found(const audit::Finding& finding) {
+    if (finding.severity == audit::Severity::kNote && !options_.notes) return;
+    kept_.push_back({finding, std::string(finding.pfs), {}});
+  }
+
+  void pfs_done(std::string_view label, audit::InodeTable& inodes) {
+    name_paths(label, inodes);
+    flush();
+  }
+
+  void progress(const audit::Progress& progress) { meter_.show(progress); }
+
+  // --- The end
+  // ----------------------------------------------------------------
+
+  void finish(const audit::Verdicts& all, double seconds) {
+    flush();
+    meter_.clear();
+    const audit::Totals& totals = all.totals;
+    if (!options_.json) {
+      std::cout << absl::StrFormat(
+          "%u PFSs, %u inodes, %u indirect blocks, %u data blocks, %u "
+          "directory "
+          "entries; %s proven in %.2f s\n"
+          "%s in use, %s free, %s awaiting a bulk free\n"
+          "%u errors, %u warnings, %u notes%s\n",
+          totals.pfss, totals.inodes, totals.indirects, totals.data,
+          totals.dirents, amount(static_cast<double>(totals.bytes_read)),
+          seconds, amount(static_cast<double>(totals.used_bytes)),
+          amount(static_cast<double>(totals.free_bytes)),
+          amount(
+              static_cast<double>(totals.leaked_bytes + totals.staged_bytes)),
+          all.errors, all.warnings, all.notes,
+          all.notes != 0 && !options_.notes ? " (--notes shows them)" : "");
+      return;
+    }
+    Json json;
+    json["clean"] = all.errors == 0 && all.warnings == 0;
+    json["errors"] = all.errors;
+    json["warnings"] = all.warnings;
+    json["notes"] = all.notes;
+    json["incomplete"] = all.incomplete;
+    json["headers"] = std::move(headers_);
+    Json& counts = json["totals"];
+    counts["pfss"] = totals.pfss;
+    counts["inodes"] = totals.inodes;
+    counts["indirects"] = totals.indirects;
+    counts["data"] = totals.data;
+    counts["dirents"] = totals.dirents;
+    counts["blocks_read"] = totals.blocks_read;
+    counts["bytes_read"] = totals.bytes_read;
+    counts["used_bytes"] = totals.used_bytes;
+    counts["shared_refs"] = totals.shared_refs;
+    counts["leaked_bytes"] = totals.leaked_bytes;
+    counts["staged_bytes"] = totals.staged_bytes;
+    counts["free_bytes"] = totals.free_bytes;
+    json["seconds"] = seconds;
+    json["findings"] = std::move(findings_);
+    std::cout << json.dump(1) << "\n";
+  }
+
+ private:
+  void say(const std::string& line) {
+    meter_.clear();
+    std::cout << line << "\n";
+  }
+
+  // Paths for what was found in a PFS, from the entries that lead there.
+  void name_paths(std::string_view label, audit::InodeTable& inodes) {
+    if (kept_.empty() || !open_paths()) return;
+    hammer2::Pfs pfs;
+    hammer2::Node root;
+    if (!fs_->find_pfs(label, pfs) || !fs_->root(pfs, root)) return;
+    audit::PathFinder paths(*fs_, root, inodes);
+    std::array<char, 8192> buffer;
+    for (Kept& kept : kept_) {
+      const hammer2::Error& at = kept.finding.at;
+      if (at.inum == hammer2::Error::kUnknown || kept.pfs != label) continue;
+      const bool entry = at.type == hammer2::format::BlockType::kDirent &&
+                         at.key != hammer2::Error::kUnknown;
+      kept.path = entry ? paths.path_of_entry(at.inum, at.key, buffer)
+                        : paths.path_of(at.inum, buffer);
+    }
+  }
+
+  bool open_paths() {
+    if (fs_ != nullptr) return true;
+    auto fs =
+        std::make_unique<PathFileSystem>(hammer2::VerifyChecks(host_checks()));
+    memory_.resize(std::size_t{8} << 20);
+    if (!fs->open(checker_.stretched(), memory_)) return false;
+    fs_ = std::move(fs);
+    return true;
+  }
+
+  void flush() {
+    for (const Kept& kept : kept_) tell(kept);
+    kept_.clear();
+  }
+
+  void tell(const Kept& kept) {
+    std::array<char, hammer2::kErrorTextBytes + 256> buffer;
+    const audit::Finding& finding = kept.finding;
+    const std::string_view text = audit::finding_text(finding, buffer);
+    if (!options_.json) {
+      std::string where;
+      if (!kept.pfs.empty()) where = "@" + printable(kept.pfs) + " ";
+      if (!kept.path.empty()) where += printable(kept.path) + " ";
+      if (!where.empty()) where.back() = ':';
+      say(absl::StrFormat("%s: %s%s%s", audit::to_string(finding.severity),
+                          where, where.empty() ? "" : " ", text));
+      return;
+    }
+    const hammer2::Error& at = finding.at;
+    constexpr std::uint64_t kUnknown = hammer2::Error::kUnknown;
+    Json entry;
+    entry["severity"] = audit::to_string(finding.severity);
+    entry["rule"] = audit::info_of(finding.rule).name;
+    entry["text"] = text;
+    if (!kept.pfs.empty()) put_text(entry, "pfs", kept.pfs);
+    if (!kept.path.empty()) put_text(entry, "path", kept.path);
+    if (at.type != hammer2::format::BlockType::kEmpty) {
+      entry["block"] = hammer2::to_string(at.type);
+    }
+    if (at.offset != kUnknown) entry["offset"] = at.offset;
+    if (at.bytes != 0) entry["length"] = at.bytes;
+    if (at.inum != kUnknown) entry["inum"] = at.inum;
+    if (at.key != kUnknown) entry["key"] = at.key;
+    if (at.type == hammer2::format::BlockType::kVolume) {
+      entry["volume"] = at.volume;
+    }
+    if (finding.has_numbers) {
+      entry["found"] = at.found;
+      entry["expected"] = at.expected;
+    }
+    findings_.push_back(std::move(entry));
+  }
+
+  const CheckOptions& options_;
+  Checker& checker_;
+  std::vector<Kept> kept_;  // of the PFS at hand
+  Json headers_ = Json::array();
+  Json findings_ = Json::array();
+  Meter meter_;
+  std::vector<std::byte> memory_;
+  std::unique_ptr<PathFileSystem> fs_;
+};
+
+static_assert(audit::Observer<Report>);
+
+// A 64th of the volumes, which suffices for volumes full of inodes, and 256 MiB
+// to begin with; only what is used is touched.
+std::size_t usual_memory(const std::vector<block::FileDevice>& devices) {
+  std::uint64_t total = 0;
+  for (const block::FileDevice& device : devices) total += device.size_bytes();
+  return (std::size_t{256} << 20) + static_cast<std::size_t>(total / 64);
+}
+
+int run(const std::vector<std::string>& images, const CheckOptions& options) {
+  std::vector<block::FileDevice> devices;
+  devices.reserve(images.size());
+  for (const std::string& image : images) {
+    auto device = block::open_image(image);
+    if (!device) throw Failure(device.error());
+    devices.push_back(std::move(*device));
+  }
+  std::vector<block::FileDevice*> pointers;
+  pointers.reserve(devices.size());
+  for (block::FileDevice& device : devices) pointers.push_back(&device);
+  const Pages memory(options.memory_bytes != 0 ? options.memory_bytes
+                                               : usual_memory(devices));
+  const auto checker =
+      std::make_unique<Checker>(hammer2::VerifyChecks(host_checks()));
+  ThreadPool threads(options.threads);
+  Report report(options, *checker);
+  audit::Limits limits;
+  limits.decode = options.decode;
+  const auto start = std::chrono::steady_clock::now();
+  const audit::Verdicts all =
+      checker->run(pointers, memory.bytes(), threads, limits, report);
+  report.finish(all, std::chrono::duration<double>(
+                         std::chrono::steady_clock::now() - start)
+                         .count());
+  if (!all.recognized) throw Failure(images.front() + ": no HAMMER2 volume");
+  int status = all.errors > all.incomplete ? kCheckErrors : kCheckClean;
+  if (all.incomplete != 0) status |= kCheckOperational;
+  return status;
+}
+
+}  // namespace
+
+int check(const std::vector<std::string>& images, const CheckOptions& options) {
+  try {
+    return run(images, options);
+  } catch (const Failure& failure) {
+    std::cout.flush();
+    std::cerr << "h2: " << failure.what() << "\n";
+    return kCheckOperational;
+  }
+}
+
+}  // namespace odo::h2
