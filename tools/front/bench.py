@@ -3,6 +3,7 @@
 
 import sys
 
+from bench.h2fuse import h2fuse_bench
 from bench.malloc import allocators, malloc_bench
 
 from tools.bench import run
@@ -17,7 +18,8 @@ def main(argv: list[str]) -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)
         labels = []
-    others = ["//kernel:odonata.elf", malloc_bench.LABEL]
+    others = ["//kernel:odonata.elf", h2fuse_bench.LABEL,
+              malloc_bench.LABEL]
     try:
         others += bazel.query(allocators.OUR_LABEL)
     except RuntimeError:
@@ -31,6 +33,7 @@ def main(argv: list[str]) -> int:
                 for label in labels]
     return run.main(["--binaries", *programs, "--programs",
                      "bench/boot_instructions/boot_instructions.py",
+                     "bench/h2fuse/h2fuse_bench.py",
                      "bench/instructions/instructions.py",
                      "bench/malloc/app_bench.py",
                      "bench/malloc/malloc_bench.py", *argv])

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""h2fuse on HAMMER2 beside fuse2fs on ext4: the same trees, freshly mounted.
+
+The trees come from genuine HAMMER2 images (ODO_CORPUS_DIR, or
+../shared/hammer2); mkfs.ext4 -d packs them again for the peer. Each figure is
+that of a new mount, so that nothing is in the kernel's caches but the images
+themselves. Client and server stay on one CPU: where there are several, a lone
+client's figures depend on where the kernel happens to put the two.
+Needs /dev/fuse and root, which may mount without asking.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).absolute().parents[2]
+if not __package__:  # run as a script: imports start at the root all the same
+    sys.path[0] = str(_ROOT)
+
+# pylint: disable=wrong-import-position
+from tools.bench.model import OURS, BenchError  # noqa: E402
+from tools.corpus import corpus  # noqa: E402
+
+LABEL = "//tools/h2fuse"
+_PEER = "fuse2fs"
+_LIMIT_S = 120
+_PIECE, _SMALL = 1 << 20, 4096
+
+
+def _sequential(mountpoint: Path) -> float:
+    """Bytes a second over the largest file."""
+    file = os.open(_largest(mountpoint), os.O_RDONLY)
+    start, total = time.perf_counter(), 0
+    while piece := os.read(file, _PIECE):
+        total += len(piece)
+    seconds = time.perf_counter() - start
+    os.close(file)
+    return total / seconds
+
+
+def _random(mountpoint: Path) -> float:
+    """Pieces a second, each of the largest file's once, in no order."""
+    file = os.open(_largest(mountpoint), os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+    offsets = list(range(0, os.fstat(file).st_size, _SMALL))
+    random.Random(1).shuffle(offsets)
+    start = time.perf_counter()
+    for offset in offsets:
+        os.pread(file, _SMALL, offset)
+    seconds = time.perf_counter() - start
+    os.close(file)
+    return len(offsets) / seconds
+
+
+def _find(mountpoint: Path) -> float:
+    """Names a second, as find sees a tree that it knows nothing of."""
+    start = time.perf_counter()
+    names = subprocess.run(["find", str(mountpoint)], check=True,
+                           capture_output=True, timeout=_LIMIT_S).stdout
+    return names.count(b"\n") / (time.perf_counter() - start)
+
+
+def _largest(mountpoint: Path) -> Path:
+    return max((path for path in mountpoint.iterdir() if path.is_file()),
+               key=lambda path: path.stat().st_size)
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    image: str  # of the corpus
+    unit: str
+    run: Callable[[Path], float]
+    rounds: int
+
+
+# fuse2fs takes a quarter of a minute for one find.
+_CASES = (
+    Case("sequential", "bigfile-40m", "B/s", _sequential, 9),
+    Case("random-4KiB", "bigfile-40m", "items/s", _random, 9),
+    Case("find-20K", "bigdir", "items/s", _find, 1),
+)
+
+
+def record_name(case: Case, contender: str) -> str:
+    return f"h2fuse/{case.name}/{contender}"
+
+
+@contextlib.contextmanager
+def mounted(command: list[str], mountpoint: Path) -> Iterator[None]:
+    result = subprocess.run([*command, str(mountpoint)], capture_output=True,
+                            text=True, check=False, timeout=_LIMIT_S,
+                            stdin=subprocess.DEVNULL)
+    if result.returncode != 0:
+        last = result.stderr.strip().splitlines()[-1:]
+        raise BenchError(f"{command[0]} doesn't mount"
+                         + "".join(f": {line}" for line in last))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(mountpoint)], check=True,
+                       timeout=_LIMIT_S)
+
+
+class Images:
+    """Each tree as HAMMER2 and as ext4, in `work`."""
+
+    def __init__(self, program: Path, work: Path) -> None:
+        if not program.is_file():
+            raise BenchError(f"{program.name} is not built; run: "
+                             f"bazel build --config=opt {LABEL}")
+        for name in (_PEER, "mkfs.ext4"):
+            if shutil.which(name) is None:
+                raise BenchError(f"{name} is missing: ./odo setup")
+        os.environ.setdefault("ODO_CORPUS_DIR",
+                              str(_ROOT.parent / "shared/hammer2"))
+        found = corpus.find(work)
+        if found is None:
+            raise BenchError("no corpus: ODO_CORPUS_DIR is not set")
+        self._corpus, self._program, self._work = found, program, work
+        self.mountpoint = work / "mnt"
+        self.mountpoint.mkdir()
+
+    def commands(self, name: str) -> dict[str, list[str]]:
+        """What mounts the tree `name`, by contender."""
+        ours = [str(self._program), str(self._corpus.unpack(name)[0])]
+        packed = self._work / f"{name}.ext4"
+        if not packed.exists():
+            with mounted(ours, self.mountpoint), packed.open("wb") as file:
+                file.truncate(256 << 20)
+                subprocess.run(
+                    ["mkfs.ext4", "-q", "-N", "32768", "-d",
+                     str(self.mountpoint), str(packed)], check=True,
+                    capture_output=True, timeout=_LIMIT_S)
+        return {OURS: ours, _PEER: [_PEER, "-o", "ro", str(packed)]}
+
+
+def take(images: Images, cases: list[Case], quick: bool) -> Iterator[dict]:
+    """A record for each round of each contender, taking turns."""
+    for case in cases:
+        commands = images.commands(case.image)
+        order = random.Random(1)
+        for _ in range(min(case.rounds, 3) if quick else case.rounds):
+            for contender in order.sample(list(commands), len(commands)):
+                with mounted(commands[contender], images.mountpoint):
+                    value = case.run(images.mountpoint)
+                yield {"name": record_name(case, contender), "value": value,
+                       "unit": case.unit, "better": "higher"}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", type=Path, metavar="FILE",
+                        default=_ROOT / "bazel-bin/tools/h2fuse/h2fuse",
+                        help="h2fuse (default: where Bazel puts it)")
+    parser.add_argument("--only", default="", metavar="TEXT",
+                        help="only cases whose name contains this")
+    parser.add_argument("--quick", action="store_true",
+                        help="measure less: for a first look")
+    parser.add_argument("--records", action="store_true",
+                        help="print records for tools/bench/run.py (always so)")
+    parser.add_argument("--list", action="store_true",
+                        help="print the names of the records and stop")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    arguments = parse(argv)
+    cases = [case for case in _CASES if arguments.only in case.name]
+    if arguments.list:
+        for case in cases:
+            print(record_name(case, OURS), record_name(case, _PEER), sep="\n")
+        return 0
+    # The servers inherit this.
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            images = Images(arguments.program.absolute(),
+                            Path(folder).resolve())
+            for record in take(images, cases, arguments.quick):
+                print(json.dumps(record), flush=True)
+        return 0
+    except (BenchError, OSError, subprocess.SubprocessError) as error:
+        print(f"h2fuse_bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
