@@ -117,7 +117,7 @@ ODO_NOINLINE auto ConcurrentBTree<Key, Value, P, Options>::write_locked(
   }
   while (true) {
     path.lock(node->lock);
-    walk.hold(anchor_.lock, node);
+    walk.hold(node);
     bool wants = false;
     std::size_t n = 0;
     std::size_t at = 0;

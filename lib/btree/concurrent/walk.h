@@ -80,16 +80,14 @@ class Walk {
     return inner.children[index].get();
   }
   // At a node that the caller has locked; or at none, with the anchor locked.
-  void hold(T::Lock& anchor_lock, Node* locked) {
+  void hold(Node* locked) {
     node = locked;
-    parent_lock = &anchor_lock;
-    parent_version = anchor_lock.held();
     version = locked == nullptr ? 0 : locked->lock.held();
   }
-  // Whether all that was read of the node (or that there is none) was true.
+  // Whether all that was read of the node was true. That there is no root,
+  // start() has seen.
   [[nodiscard]] ODO_ALWAYS_INLINE bool holds() {
-    return node == nullptr ? parent_lock->is_still(ground_, parent_version)
-                           : node->lock.is_still(ground_, version);
+    return node == nullptr || node->lock.is_still(ground_, version);
   }
   // The same even now; to be asked after another walk's holds().
   [[nodiscard]] bool holds_now() { return node->lock.is_still_now(version); }
@@ -194,10 +192,10 @@ class LockedPath : public HeldLocks<T, 4 * T::kMaxHeight> {
                const T::Less& less) {
     lock(anchor.lock);
     typename T::Node* node = anchor.get();
-    walk.hold(anchor.lock, node);
+    walk.hold(node);
     while (node != nullptr) {
       lock(node->lock);
-      walk.hold(anchor.lock, node);
+      walk.hold(node);
       if (node->level == 0) break;
       node = walk.child_for(key, less);
     }
