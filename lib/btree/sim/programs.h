@@ -343,9 +343,9 @@ inline std::vector<sim::NamedProgram> sim_programs() {
       {"a join by locks", exhaustive(2), a_join_by_locks<0>},
       {"joins by versions and locks", most(1), two_joins_by_locks<1>},
       {"memory fails", exhaustive(1), memory_fails},
-      {"mixture, random", seeds(Mode::kRandom, 10000), mixture<3>},
-      {"mixture, PCT", seeds(Mode::kPct, 10000), mixture<3>},
-      {"mixture by locks, PCT", seeds(Mode::kPct, 10000), mixture<1>},
+      {"mixture, random", seeds(Mode::kRandom, 3000), mixture<3>},
+      {"mixture, PCT", seeds(Mode::kPct, 3000), mixture<3>},
+      {"mixture by locks, PCT", seeds(Mode::kPct, 2000), mixture<1>},
   };
 }
 
