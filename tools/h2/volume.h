@@ -33,30 +33,7 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// An image as one reader of several sees it.
-class SharedDevice {
- public:
-  // Called by the thread that is about to wait for a device, where it has set
-  // this: whoever serves others lets somebody else go on with that.
-  inline static thread_local void (*before_read)() = nullptr;
-
-  explicit SharedDevice(block::FileDevice& file) : file_(&file) {}
-
-  [[nodiscard]] std::uint64_t size_bytes() const { return file_->size_bytes(); }
-  [[nodiscard]] std::uint32_t block_bytes() const {
-    return file_->block_bytes();
-  }
-  [[nodiscard]] block::Result<void> read(std::uint64_t offset_bytes,
-                                         MutableBytes to) {
-    if (before_read != nullptr) before_read();
-    return file_->read(offset_bytes, to);
-  }
-
- private:
-  block::FileDevice* file_;
-};
-
-using FileSystem = hammer2::FileSystem<SharedDevice>;
+using FileSystem = hammer2::FileSystem<block::FileDevice>;
 
 [[nodiscard]] inline std::string text_of(const hammer2::Error& error) {
   std::string buffer(hammer2::kErrorTextBytes, '\0');
@@ -73,36 +50,31 @@ class Images {
  public:
   explicit Images(const std::vector<std::string>& names)
       : name_(names.front()) {
-    files_.reserve(names.size());
+    devices_.reserve(names.size());
     for (const std::string& name : names) {
-      auto file = block::open_image(name);
-      if (!file) throw Failure(file.error());
-      files_.push_back(std::move(*file));
+      auto device = block::open_image(name);
+      if (!device) throw Failure(device.error());
+      devices_.push_back(std::move(*device));
     }
-    devices_.reserve(files_.size());
-    pointers_.reserve(files_.size());
-    for (block::FileDevice& file : files_) {
-      pointers_.push_back(&devices_.emplace_back(file));
-    }
+    pointers_.reserve(devices_.size());
+    for (block::FileDevice& device : devices_) pointers_.push_back(&device);
   }
   Images(const Images&) = delete;
   Images& operator=(const Images&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] std::span<SharedDevice* const> devices() const {
+  [[nodiscard]] std::span<block::FileDevice* const> devices() const {
     return pointers_;
   }
 
  private:
   std::string name_;  // of the first, for messages
-  std::vector<block::FileDevice> files_;
-  std::vector<SharedDevice> devices_;
-  std::vector<SharedDevice*> pointers_;
+  std::vector<block::FileDevice> devices_;
+  std::vector<block::FileDevice*> pointers_;
 };
 
-// Memory for a reader, which asks the kernel for large pages: with small ones a
-// cold cache spends as much time on page faults as on reading. Nothing is
-// touched before it is used.
+// Memory for a reader, which asks the kernel for large pages: a cache that
+// fills meets a page fault for each. Nothing is touched before it is used.
 class ReaderMemory {
  public:
   explicit ReaderMemory(std::size_t bytes)

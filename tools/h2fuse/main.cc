@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdio>
@@ -23,7 +22,6 @@
 
 #include "tools/h2fuse/options.h"
 #include "tools/h2fuse/server.h"
-#include "tools/h2fuse/workers.h"
 
 namespace odo::h2fuse {
 namespace {
@@ -132,12 +130,22 @@ class Session {
 
   // Answers requests until it is unmounted or a signal says that it is enough.
   void serve(std::size_t threads) {
-    // A reply to a kernel that has gone away is an error, not a signal.
-    ::signal(SIGPIPE, SIG_IGN);
-    Workers workers(*session_, threads);
-    if (const int error = workers.run(); error != 0) {
-      throw Failure(error_of("serving failed", error));
+    if (fuse_set_signal_handlers(session_) != 0) {
+      throw failure("cannot set signal handlers");
     }
+    struct Free {
+      void operator()(fuse_loop_config* config) const {
+        fuse_loop_cfg_destroy(config);
+      }
+    };
+    const std::unique_ptr<fuse_loop_config, Free> config(
+        fuse_loop_cfg_create());
+    fuse_loop_cfg_set_max_threads(config.get(), static_cast<unsigned>(threads));
+    fuse_loop_cfg_set_idle_threads(config.get(),
+                                   static_cast<unsigned>(threads));
+    const int result = fuse_session_loop_mt(session_, config.get());
+    fuse_remove_signal_handlers(session_);
+    if (result < 0) throw Failure(error_of("serving failed", -result));
   }
 
  private:
