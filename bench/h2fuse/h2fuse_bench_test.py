@@ -25,7 +25,7 @@ class WordsTest(unittest.TestCase):
         for line in self.listed():
             name = parse_name(line)
             contenders.setdefault(name.key, set()).add(name.contender)
-        self.assertEqual(len(contenders), 3)
+        self.assertEqual(len(contenders), 4)
         for found in contenders.values():
             self.assertEqual(found, {OURS, "fuse2fs"})
 
