@@ -101,6 +101,9 @@ struct Inner {
       fitting(Bytes, sizeof(std::uint64_t), sizeof(Separator),
               alignof(Separator), kPerChild, alignof(void*));
 
+  [[nodiscard]] std::uint32_t degree() const { return count; }
+  [[nodiscard]] void* child(std::uint32_t i) const { return children[i]; }
+
   std::uint32_t count = 0;  // of children
   Slots<Separator, kSlots - 1> separators;
   // Leaves just above them, else inner nodes: the height tells.

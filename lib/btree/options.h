@@ -34,7 +34,7 @@ struct Options {
 
   // When a leaf is full, up to this many neighbours share their room before
   // one leaf more is made (policy.h has the fill that each gives).
-  static constexpr std::size_t kSpread = 4;
+  static constexpr std::uint32_t kSpread = 4;
 
   // A node that is not at an edge of the tree is at least this full.
   static constexpr std::uint32_t kLeastFillPercent = policy::kLeastFillPercent;

@@ -27,6 +27,29 @@ struct Path {
   Step steps[kMaxHeight];
 };
 
+// Calls leave(node, height) for every inner node under `root` and for it, after
+// its children; leaves are at height 0. `leave` may free the node.
+template <class InnerT, class Leave>
+void leave_inner_nodes(void* root, std::uint32_t height, const Leave& leave) {
+  struct Step {
+    InnerT* node;
+    std::uint32_t next;  // child to enter
+  };
+  if (height == 0) return;
+  Step steps[kMaxHeight];
+  std::uint32_t depth = 1;
+  steps[0] = {static_cast<InnerT*>(root), 0};
+  while (depth > 0) {
+    auto& [node, next] = steps[depth - 1];
+    if (depth == height || next == node->degree()) {
+      leave(node, height - depth + 1);
+      --depth;
+    } else {
+      steps[depth++] = {static_cast<InnerT*>(node->child(next++)), 0};
+    }
+  }
+}
+
 // An element's place, or with index == leaf->count in the last leaf the end;
 // no leaf in an empty tree.
 template <class LeafT>

@@ -153,6 +153,7 @@ class StringPage {
   StringPage* next = nullptr;
 
   // Of an inner page: its children, one more than keys.
+  [[nodiscard]] std::uint32_t degree() const { return count_ + 1; }
   [[nodiscard]] void* child(std::uint32_t at) const {
     return at == 0 ? prev : *value(at - 1);
   }

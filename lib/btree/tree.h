@@ -103,7 +103,7 @@ class Tree {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] const Less& less() const { return less_; }
   [[nodiscard]] const Allocator& allocator() const { return allocator_; }
-  // Of nodes, as asked of the allocator. Linear in the inner nodes.
+  // Of nodes, as asked of the allocator. Linear in nodes.
   [[nodiscard]] std::size_t bytes() const;
 
   // --- to look up ------------------------------------------------------------

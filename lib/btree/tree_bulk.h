@@ -136,20 +136,12 @@ bool Tree<K, V, O, Unique>::index_leaves(std::size_t leaves) {
 template <class K, class V, class O, bool Unique>
 void Tree<K, V, O, Unique>::resum_all() {
   if constexpr (kSummed) {
-    if (height_ == 0) return;
-    PathT path;
-    descend_edge(path, 0, false);
-    std::uint32_t level = height_;
-    while (level > 0) {
-      auto& [node, index] = path.steps[level - 1];
-      resum(node, index, height_ - level);
-      if (++index < node->count) {
-        descend_edge(path, level, false);
-        level = height_;
-      } else {
-        --level;
-      }
-    }
+    leave_inner_nodes<InnerT>(
+        root_, height_, [](InnerT* inner, std::uint32_t height) {
+          for (std::uint32_t i = 0; i < inner->count; ++i) {
+            resum(inner, i, height - 1);
+          }
+        });
   }
 }
 

@@ -311,22 +311,9 @@ void Tree<K, V, O, Unique>::clear() {
     free_leaf(leaf);
     leaf = next;
   }
-  // Inner nodes in the order in which a walk leaves them.
-  if (height_ > 0) {
-    PathT path;
-    std::uint32_t depth = 1;
-    path.steps[0] = {static_cast<InnerT*>(root_), 0};
-    while (depth > 0) {
-      auto& [node, index] = path.steps[depth - 1];
-      if (depth == height_ || index == node->count) {
-        free_inner(node);
-        --depth;
-      } else {
-        path.steps[depth++] = {static_cast<InnerT*>(node->children[index++]),
-                               0};
-      }
-    }
-  }
+  leave_inner_nodes<InnerT>(
+      root_, height_,
+      [this](InnerT* inner, std::uint32_t /*height*/) { free_inner(inner); });
   root_ = nullptr;
   head_ = tail_ = nullptr;
   size_ = 0;

@@ -102,25 +102,10 @@ std::size_t Tree<K, V, O, Unique>::bytes() const {
   for (const LeafT* leaf = head_; leaf != nullptr; leaf = leaf->next) {
     sum += sizeof(LeafT);
   }
-  // Level by level along the left edge would need links between inner nodes;
-  // leaving each inner node once on the way through does not.
-  if (height_ > 0) {
-    PathT path;
-    descend_edge(path, 0, false);
-    sum += height_ * sizeof(InnerT);
-    std::uint32_t level = height_;
-    while (level > 0) {
-      auto& step = path.steps[level - 1];
-      if (level == height_) step.index = step.node->count - 1;
-      if (++step.index < step.node->count) {
-        descend_edge(path, level, false);
-        sum += (height_ - level) * sizeof(InnerT);
-        level = height_;
-      } else {
-        --level;
-      }
-    }
-  }
+  leave_inner_nodes<InnerT>(
+      root_, height_, [&](const InnerT* /*inner*/, std::uint32_t /*height*/) {
+        sum += sizeof(InnerT);
+      });
   return sum;
 }
 

@@ -108,8 +108,8 @@ auto Tree<K, V, O, Unique>::make_room(PathT& path, const K& key)
   std::uint32_t leaves = 1;
   if (height > 0 && !appends && !prepends) {
     const auto [parent, index] = path.steps[height - 1];
-    const policy::Window window = policy::spread_window(
-        index, parent->count, static_cast<std::uint32_t>(O::kSpread));
+    const policy::Window window =
+        policy::spread_window(index, parent->count, O::kSpread);
     first = window.first;
     leaves = window.count;
     // All of them will be read and most of them written, whatever comes.

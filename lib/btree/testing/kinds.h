@@ -16,12 +16,12 @@
 
 namespace odo::btree::testing {
 
-template <class K, class Order = std::less<K>, std::size_t Spread = 3>
+template <class K, class Order = std::less<K>, std::uint32_t Spread = 3>
 struct SmallNodes : Options<K, Order> {
   using Allocator = FailingNodes;
   static constexpr std::size_t kLeafBytes = 96;
   static constexpr std::size_t kInnerBytes = 80;
-  static constexpr std::size_t kSpread = Spread;
+  static constexpr std::uint32_t kSpread = Spread;
 };
 
 // Keys that separators copy; values moved as bytes.
