@@ -24,7 +24,7 @@ concept NodeAllocator =
 
 // Nodes from a heap that others own, for as long as the tree lives. Any type
 // with the two calls of a kmalloc heap will do:
-//   void* allocate(std::size_t bytes, std::size_t align)   null when it can't
+//   void* allocate_aligned(std::size_t bytes, std::size_t align)   or null
 //   void free(void* memory)
 template <class Heap>
 class HeapNodes {
@@ -32,7 +32,7 @@ class HeapNodes {
   explicit HeapNodes(Heap& heap) : heap_(&heap) {}
 
   [[nodiscard]] void* allocate(std::size_t bytes, std::size_t align) {
-    return heap_->allocate(bytes, align);
+    return heap_->allocate_aligned(bytes, align);
   }
   void deallocate(void* node, std::size_t /*bytes*/, std::size_t /*align*/) {
     heap_->free(node);

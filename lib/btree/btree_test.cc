@@ -25,19 +25,11 @@
 #include "lib/btree/testing/failing_nodes.h"
 #include "lib/btree/testing/inspector.h"
 #include "lib/btree/testing/kinds.h"
+#include "lib/btree/testing/needs_vectors.h"
+#include "lib/kmalloc/host/thread_heap.h"
 
 namespace odo::btree {
 namespace {
-
-#if defined(__AVX2__)
-// Where this processor cannot run what this file was compiled to, there is
-// nothing to test.
-const bool kRunnable = [] {
-  if (__builtin_cpu_supports("avx2")) return true;
-  std::puts("skipped: this processor has no AVX2");
-  std::exit(0);
-}();
-#endif
 
 using Map = BTreeMap<std::uint64_t, int>;
 using Set = BTreeSet<std::uint64_t>;
@@ -322,6 +314,18 @@ TEST(ArenaTest, KeepsNodesAndGivesBlocksBack) {
     EXPECT_EQ(set.size(), taken);
   }
   EXPECT_EQ(ledger.live, 0U);
+}
+
+struct InHeap : Options<std::uint64_t> {
+  using Allocator = HeapNodes<kmalloc::ThreadHeap>;
+};
+
+TEST(HeapNodesTest, LiveInAHeapOfKmalloc) {
+  kmalloc::ThreadHeap heap;
+  BTreeSet<std::uint64_t, InHeap> set{HeapNodes(heap)};
+  for (std::uint64_t i = 0; i < 10'000; ++i) ASSERT_TRUE(set.insert(i));
+  EXPECT_EQ(faults_of(set), "");
+  EXPECT_EQ(set.erase_range(0, 10'000), 10'000U);
 }
 
 template <class Search>

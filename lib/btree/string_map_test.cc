@@ -20,21 +20,12 @@
 
 #include "lib/btree/arena.h"
 #include "lib/btree/testing/failing_nodes.h"
+#include "lib/btree/testing/needs_vectors.h"
 #include "lib/btree/testing/string_inspector.h"
 #include "lib/btree/testing/string_operations.h"
 
 namespace odo::btree {
 namespace {
-
-#if defined(__AVX2__)
-// Where this processor cannot run what this file was compiled to, there is
-// nothing to test.
-const bool kRunnable = [] {
-  if (__builtin_cpu_supports("avx2")) return true;
-  std::puts("skipped: this processor has no AVX2");
-  std::exit(0);
-}();
-#endif
 
 using Map = BTreeStringMap<int>;
 using Set = BTreeStringSet<>;

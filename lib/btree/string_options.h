@@ -5,7 +5,7 @@
 //   struct Names : btree::StringOptions {
 //     using Allocator = btree::HeapNodes<Heap>;
 //   };
-//   btree::BTreeStringMap<Inode, Names> names{heap};
+//   btree::BTreeStringMap<Inode, Names> names{btree::HeapNodes(heap)};
 #pragma once
 
 #include <cstddef>
