@@ -237,14 +237,14 @@ void Server::list(fuse_req_t request, fuse_ino_t number, std::size_t size,
   Node directory;
   if (!find(*reader, request, number, directory)) return;
   Page page(request, reader->room(size), listing);
-  const auto stub = [](std::uint64_t inum, ObjectType type) {
+  const auto named_only = [](std::uint64_t inum, ObjectType type) {
     fuse_entry_param entry = {};  // number 0: no look-up made
     entry.attr.st_ino = inum;
     entry.attr.st_mode = type_bits(type);
     return entry;
   };
   if (offset <= kAtDot &&
-      !page.add(".", stub(directory.inum(), ObjectType::kDirectory),
+      !page.add(".", named_only(directory.inum(), ObjectType::kDirectory),
                 kAtDotDot)) {
     return page.send();
   }
@@ -252,7 +252,8 @@ void Server::list(fuse_req_t request, fuse_ino_t number, std::size_t size,
     const std::uint64_t above = number == FUSE_ROOT_ID
                                     ? directory.inum()
                                     : directory.attributes.parent_inum;
-    if (!page.add("..", stub(above, ObjectType::kDirectory), kAtEntries)) {
+    if (!page.add("..", named_only(above, ObjectType::kDirectory),
+                  kAtEntries)) {
       return page.send();
     }
   }
@@ -268,7 +269,7 @@ void Server::list(fuse_req_t request, fuse_ino_t number, std::size_t size,
       break;
     }
     if (!*more) break;
-    fuse_entry_param entry = stub(found.inum, found.type);
+    fuse_entry_param entry = named_only(found.inum, found.type);
     if (page.plus()) {
       const auto known = reader->fs().node_by_inum(directory, found.inum, node);
       // Whoever asks for the damaged one is told by lookup().
