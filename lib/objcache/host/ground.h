@@ -10,100 +10,34 @@
 //   magazines, in every cache, for the next thread or a visitor.
 // Invariants:
 //   H1. a lane has one thread at most; what its last thread did happens before
-//       what the next one does (the mutex in HostLanes).
+//       what the next one does (ThreadLanes, T1).
 // Failure: a thread more than kMaxLanes at once panics, at its first use.
 // Origin: futex(2), membarrier(2).
 #pragma once
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <mutex>
 
 #include "lib/base/annotations.h"
-#include "lib/base/check.h"
 #include "lib/objcache/platform.h"
 #include "lib/platform/host/fences.h"
 #include "lib/platform/host/host_platform.h"
+#include "lib/platform/host/thread_lanes.h"
 
 namespace odo::objcache {
 
-// Which lanes there are, and whose.
-class HostLanes {
- public:
-  static constexpr unsigned kMax = 256;
-
-  // The calling thread's lane.
-  [[nodiscard]] ODO_ALWAYS_INLINE static unsigned mine() {
-    const unsigned lane = mine_;
-    if (lane == kNone) [[unlikely]]
-      return take();
-    return lane;
-  }
-  // So many were in use at once at some time.
-  [[nodiscard]] static unsigned count() {
-    return all().count_.load(std::memory_order_relaxed);
-  }
-
- private:
-  static constexpr unsigned kNone = ~0U;
-
-  HostLanes() {
-    // A key's destructor, because it runs after those of thread_local objects,
-    // which may still use caches; and again, if others after it do.
-    const int failed = pthread_key_create(&key_, give_back);
-    ODO_CHECK(failed == 0);
-  }
-  // Never destroyed: threads may outlive main().
-  [[nodiscard]] static HostLanes& all() {
-    static auto* const lanes = new HostLanes;
-    return *lanes;
-  }
-
-  [[nodiscard]] ODO_NOINLINE static unsigned take() {
-    HostLanes& lanes = all();
-    {
-      const std::scoped_lock lock(lanes.mutex_);
-      if (lanes.free_count_ != 0) {
-        mine_ = lanes.free_[--lanes.free_count_];
-      } else {
-        const unsigned next = lanes.count_.load(std::memory_order_relaxed);
-        if (next == kMax) {
-          ODO_PANIC("more threads use object caches than HostLanes::kMax");
-        }
-        // Relaxed: a visitor that misses it comes before this thread's light
-        // fence, so the thread sees that it asks.
-        lanes.count_.store(next + 1, std::memory_order_relaxed);
-        mine_ = next;
-      }
-    }
-    const int failed = pthread_setspecific(lanes.key_, &lanes);
-    ODO_CHECK(failed == 0);
-    return mine_;
-  }
-  static void give_back(void* lanes_of_key) {
-    auto& lanes = *static_cast<HostLanes*>(lanes_of_key);
-    const std::scoped_lock lock(lanes.mutex_);
-    lanes.free_[lanes.free_count_++] = mine_;
-    mine_ = kNone;
-  }
-
-  inline static thread_local constinit unsigned mine_ = kNone;
-
-  pthread_key_t key_{};
-  std::mutex mutex_;
-  std::atomic<unsigned> count_{0};
-  unsigned free_count_ = 0;
-  std::array<unsigned, kMax> free_{};
+struct ObjCacheUse {
+  static constexpr const char* kTooMany =
+      "more threads use object caches than HostLanes::kMax";
 };
+using HostLanes = platform::ThreadLanes<ObjCacheUse>;
 
 class HostGround : public platform::HostPlatform, public platform::HostFences {
  public:
