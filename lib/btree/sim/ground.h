@@ -5,17 +5,14 @@
 // Contexts: inside an execution, or in its set-up.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <source_location>
-#include <vector>
 
-#include "lib/base/bits.h"
 #include "lib/btree/concurrent/platform.h"
 #include "lib/platform/sim/explore.h"
+#include "lib/platform/sim/memory_source.h"
 #include "lib/platform/sim/sim_platform.h"
 
 namespace odo::btree {
@@ -97,38 +94,8 @@ class SimGround : public sim::SimPlatform {
 static_assert(ConcurrentPlatform<SimGround>);
 
 // What is allocated, and whether it may fail.
-class SimMemory {
- public:
-  enum class Failure : std::uint8_t { kNever, kInjected };
-
-  explicit SimMemory(Failure failure) : failure_(failure) {}
-  SimMemory(const SimMemory&) = delete;
-  SimMemory& operator=(const SimMemory&) = delete;
-  ~SimMemory() {
-    for (void* memory : live_) std::free(memory);
-    for (void* memory : dead_) std::free(memory);
-  }
-
-  void* allocate(std::size_t bytes, std::size_t align) {
-    if (failure_ == Failure::kInjected && Engine::current().inject_fault()) {
-      return nullptr;
-    }
-    void* memory = std::aligned_alloc(align, align_up(bytes, align));
-    live_.push_back(memory);
-    return memory;
-  }
-  void deallocate(void* memory) {
-    const auto it = std::find(live_.begin(), live_.end(), memory);
-    if (it == live_.end()) Engine::current().fail("freed what is not live");
-    live_.erase(it);
-    dead_.push_back(memory);
-  }
-  [[nodiscard]] std::size_t live() const { return live_.size(); }
-
- private:
-  Failure failure_;
-  std::vector<void*> live_;
-  std::vector<void*> dead_;
+struct SimMemory : sim::MemorySource {
+  explicit SimMemory(Failure failure) : MemorySource(failure, Freed::kKept) {}
 };
 
 struct SimNodes {
@@ -138,7 +105,7 @@ struct SimNodes {
     return memory->allocate(bytes, align);
   }
   void deallocate(void* node, std::size_t /*bytes*/, std::size_t /*align*/) {
-    memory->deallocate(node);
+    memory->free(node);
   }
 };
 

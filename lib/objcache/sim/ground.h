@@ -8,20 +8,18 @@
 //   things.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 #include <source_location>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "lib/base/bits.h"
 #include "lib/objcache/objcache.h"
 #include "lib/platform/sim/explore.h"
+#include "lib/platform/sim/memory_source.h"
 #include "lib/platform/sim/sim_platform.h"
 
 namespace odo::objcache {
@@ -139,36 +137,8 @@ class ODO_CAPABILITY("spinlock") SimLock {
 };
 
 // What is allocated, and whether it may fail.
-class SimMemory {
- public:
-  enum class Failure : std::uint8_t { kNever, kInjected };
-
-  explicit SimMemory(Failure failure) : failure_(failure) {}
-  SimMemory(const SimMemory&) = delete;
-  SimMemory& operator=(const SimMemory&) = delete;
-  ~SimMemory() {
-    for (void* memory : live_) std::free(memory);
-  }
-
-  void* allocate(std::size_t bytes, std::size_t align) {
-    if (failure_ == Failure::kInjected && Engine::current().inject_fault()) {
-      return nullptr;
-    }
-    void* memory = std::aligned_alloc(align, align_up(bytes, align));
-    live_.push_back(memory);
-    return memory;
-  }
-  void free(void* memory) {
-    const auto it = std::find(live_.begin(), live_.end(), memory);
-    if (it == live_.end()) Engine::current().fail("freed what is not live");
-    live_.erase(it);
-    std::free(memory);
-  }
-  [[nodiscard]] std::size_t live() const { return live_.size(); }
-
- private:
-  Failure failure_;
-  std::vector<void*> live_;
+struct SimMemory : sim::MemorySource {
+  explicit SimMemory(Failure failure) : MemorySource(failure, Freed::kReused) {}
 };
 
 struct SimBacking {
