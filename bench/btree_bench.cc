@@ -12,17 +12,17 @@
 #include <algorithm>
 #include <array>
 #include <boost/container/flat_map.hpp>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "bench/fixed_iterations.h"
+#include "bench/tree_cases.h"
 #include "lib/btree/map.h"
 
 namespace odo::btree {
@@ -33,38 +33,14 @@ constexpr std::size_t kMillion = 1'000'000;
 constexpr std::size_t kTenMillion = 10 * kMillion;
 constexpr std::size_t kBatch = 256;
 
-// The n-th key: n in an order that looks random, no two the same.
-std::uint64_t key_of(std::uint64_t n) {
-  n ^= n >> 33;
-  n *= 0xff51afd7ed558ccd;
-  n ^= n >> 33;
-  n *= 0xc4ceb9fe1a85ec53;
-  return n ^ n >> 33;
-}
+// The n-th key.
+std::uint64_t key_of(std::uint64_t n) { return bench::mixed(n); }
+
 std::uint64_t random_below(std::uint64_t& state, std::uint64_t bound) {
   state = state * 6364136223846793005 + 1442695040888963407;
   return static_cast<std::uint64_t>(
       (static_cast<unsigned __int128>(state) * bound) >> 64);
 }
-
-// What the standard containers ask their nodes' memory of: to count it.
-std::size_t counted_bytes = 0;
-template <class T>
-struct Counted {
-  using value_type = T;
-  Counted() = default;
-  template <class U>
-  explicit(false) Counted(const Counted<U>& /*other*/) {}
-  T* allocate(std::size_t n) {
-    counted_bytes += n * sizeof(T);
-    return static_cast<T*>(::operator new(n * sizeof(T)));
-  }
-  void deallocate(T* at, std::size_t n) {
-    counted_bytes -= n * sizeof(T);
-    ::operator delete(at);
-  }
-  friend bool operator==(const Counted&, const Counted&) = default;
-};
 
 // --- contenders: one face for all of them
 
@@ -103,13 +79,14 @@ struct Standard {
   void build(const std::vector<std::pair<std::uint64_t, std::uint64_t>>& from) {
     map = Map(from.begin(), from.end());
   }
-  std::size_t bytes() const { return counted_bytes; }
+  std::size_t bytes() const { return bench::counted_bytes; }
 };
 using Slot = std::pair<const std::uint64_t, std::uint64_t>;
-using Absl = Standard<absl::btree_map<std::uint64_t, std::uint64_t,
-                                      std::less<std::uint64_t>, Counted<Slot>>>;
+using Absl =
+    Standard<absl::btree_map<std::uint64_t, std::uint64_t,
+                             std::less<std::uint64_t>, bench::Counted<Slot>>>;
 using Std = Standard<std::map<std::uint64_t, std::uint64_t,
-                              std::less<std::uint64_t>, Counted<Slot>>>;
+                              std::less<std::uint64_t>, bench::Counted<Slot>>>;
 using Flat = Standard<boost::container::flat_map<std::uint64_t, std::uint64_t>>;
 
 // A tree of the first `size` keys, made once.
@@ -162,18 +139,8 @@ class Queries {
 
 template <class C, bool Hit>
 void find(benchmark::State& state, std::size_t size) {
-  C& tree = tree_of<C>(size);
   Queries queries(size, Hit);
-  std::uint64_t sum = 0;
-  for (auto _ : state) {
-    if constexpr (Hit) {
-      sum += tree.map.find(queries.next())->second;
-    } else {
-      sum += tree.map.find(queries.next()) == tree.map.end() ? 1 : 0;
-    }
-  }
-  benchmark::DoNotOptimize(sum);
-  state.SetItemsProcessed(state.iterations());
+  bench::find_all<Hit>(state, tree_of<C>(size).map, queries);
 }
 
 template <class C>
@@ -200,87 +167,53 @@ void scan(benchmark::State& state, std::size_t size) {
 
 template <class C>
 void range(benchmark::State& state, std::size_t size) {
-  C& tree = tree_of<C>(size);
   Queries queries(size, false);
-  std::uint64_t sum = 0;
-  for (auto _ : state) {
-    auto at = tree.map.lower_bound(queries.next());
-    const auto end = tree.map.end();
-    for (int i = 0; i < 100 && at != end; ++i, ++at) sum += at->second;
-  }
-  benchmark::DoNotOptimize(sum);
-  state.SetItemsProcessed(state.iterations());
+  bench::range_100(state, tree_of<C>(size).map, queries);
 }
 
 // --- changes
-
-// Times `change` alone; items are the elements that it changes.
-template <class Before, class Change>
-void timed(benchmark::State& state, std::size_t items, const Before& before,
-           const Change& change) {
-  for (auto _ : state) {
-    before();
-    const auto start = std::chrono::steady_clock::now();
-    change();
-    state.SetIterationTime(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-            .count());
-  }
-  state.SetItemsProcessed(state.iterations() *
-                          static_cast<std::int64_t>(items));
-}
 
 // Small trees often enough that the clock's reading doesn't count.
 std::size_t rounds_for(std::size_t size) {
   return size < kMillion ? kMillion / 10 / size : 1;
 }
 
-template <class C>
-void insert_random(benchmark::State& state, std::size_t size) {
+// Many trees from empty: fill(tree) for each.
+template <class C, class Fill>
+void fill_all(benchmark::State& state, std::size_t size, const Fill& fill) {
   std::vector<C> trees(rounds_for(size));
-  // Other keys each time: no processor learns them by heart.
-  std::uint64_t next = 0;
-  timed(
+  bench::timed(
       state, size * trees.size(),
       [&] {
         for (C& tree : trees) tree.map.clear();
       },
       [&] {
-        for (C& tree : trees) {
-          const std::uint64_t end = next + size;
-          for (; next < end; ++next) tree.insert(key_of(next), next);
-        }
+        for (C& tree : trees) fill(tree);
       });
+}
+
+template <class C>
+void insert_random(benchmark::State& state, std::size_t size) {
+  // Other keys each time: no processor learns them by heart.
+  std::uint64_t next = 0;
+  fill_all<C>(state, size, [&](C& tree) {
+    const std::uint64_t end = next + size;
+    for (; next < end; ++next) tree.insert(key_of(next), next);
+  });
 }
 
 template <class C>
 void insert_ascending(benchmark::State& state, std::size_t size) {
-  std::vector<C> trees(rounds_for(size));
-  timed(
-      state, size * trees.size(),
-      [&] {
-        for (C& tree : trees) tree.map.clear();
-      },
-      [&] {
-        for (C& tree : trees) {
-          for (std::uint64_t n = 0; n < size; ++n) tree.insert(n, n);
-        }
-      });
+  fill_all<C>(state, size, [&](C& tree) {
+    for (std::uint64_t n = 0; n < size; ++n) tree.insert(n, n);
+  });
 }
 
 template <class C>
 void append(benchmark::State& state, std::size_t size) {
-  std::vector<C> trees(rounds_for(size));
-  timed(
-      state, size * trees.size(),
-      [&] {
-        for (C& tree : trees) tree.map.clear();
-      },
-      [&] {
-        for (C& tree : trees) {
-          for (std::uint64_t n = 0; n < size; ++n) tree.append(n, n);
-        }
-      });
+  fill_all<C>(state, size, [&](C& tree) {
+    for (std::uint64_t n = 0; n < size; ++n) tree.append(n, n);
+  });
 }
 
 template <class C>
@@ -288,7 +221,7 @@ void erase_random(benchmark::State& state, std::size_t size) {
   std::vector<C> trees(rounds_for(size));
   std::uint64_t first = 0;
   std::uint64_t next = 0;
-  timed(
+  bench::timed(
       state, size * trees.size(),
       [&] {
         for (C& tree : trees) {
@@ -326,7 +259,7 @@ void guests(benchmark::State& state, std::size_t size) {
   C& tree = tree_of<C>(size);
   std::uint64_t first = size;
   if constexpr (Coming) {
-    timed(
+    bench::timed(
         state, kGuests,
         [&] {
           if (first > size) go(tree, first - kGuests);
@@ -337,7 +270,7 @@ void guests(benchmark::State& state, std::size_t size) {
         });
     go(tree, first - kGuests);
   } else {
-    timed(
+    bench::timed(
         state, kGuests, [&] { come(tree, first); },
         [&] {
           go(tree, first);
@@ -351,35 +284,23 @@ void build(benchmark::State& state, std::size_t size) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> sorted;
   for (std::uint64_t n = 0; n < size; ++n) sorted.emplace_back(n, n);
   C tree;
-  timed(state, size, [&] { tree.map.clear(); }, [&] { tree.build(sorted); });
+  bench::timed(
+      state, size, [&] { tree.map.clear(); }, [&] { tree.build(sorted); });
 }
 
 template <class C>
 void bytes(benchmark::State& state, std::size_t size, bool ascending) {
-  double each = 0;
-  for (auto _ : state) {
-    const std::size_t before = counted_bytes;
-    C tree;
+  bench::bytes_each<C, !std::is_same_v<C, Ours>>(state, size, [&](C& tree) {
     for (std::uint64_t n = 0; n < size; ++n) {
       tree.insert(ascending ? n : key_of(n), n);
     }
-    each = static_cast<double>(tree.bytes() -
-                               (std::is_same_v<C, Ours> ? 0 : before)) /
-           static_cast<double>(size);
-  }
-  state.counters["bytes"] = each;
+  });
 }
 
 // --- the table
 
-template <class Body>
-void add(const std::string& name, Body body) {
-  bench::fix_iterations(benchmark::RegisterBenchmark(name.c_str(), body));
-}
-template <class Body>
-void add_timed(const std::string& name, Body body) {
-  benchmark::RegisterBenchmark(name.c_str(), body)->UseManualTime();
-}
+using bench::add;
+using bench::add_timed;
 
 template <class C>
 void add_contender(const std::string& who, std::size_t largest) {

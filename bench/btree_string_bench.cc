@@ -10,7 +10,6 @@
 #include <absl/container/btree_map.h>
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "bench/fixed_iterations.h"
+#include "bench/tree_cases.h"
 #include "lib/btree/string_map.h"
 
 namespace odo::btree {
@@ -31,24 +30,16 @@ namespace {
 
 constexpr std::size_t kMillion = 1'000'000;
 
-std::uint64_t mix(std::uint64_t n) {
-  n ^= n >> 33;
-  n *= 0xff51afd7ed558ccd;
-  n ^= n >> 33;
-  n *= 0xc4ceb9fe1a85ec53;
-  return n ^ n >> 33;
-}
-
 // The n-th URL, no two the same: a few hosts have many of them.
 std::string url(std::uint64_t n) {
   static constexpr std::string_view kWords[] = {
       "news",   "images", "archive",  "article", "user",   "products",
       "static", "forum",  "download", "wiki",    "search", "category",
       "blog",   "media",  "2024",     "2025"};
-  std::uint64_t random = mix(n + 1);
+  std::uint64_t random = bench::mixed(n + 1);
   const auto draw = [&](std::uint64_t below) {
     const std::uint64_t drawn = random % below;
-    random = mix(random + 0x9e3779b97f4a7c15);
+    random = bench::mixed(random + 0x9e3779b97f4a7c15);
     return drawn;
   };
   std::string text = "https://";
@@ -73,25 +64,6 @@ const std::vector<std::string>& urls() {
   }();
   return all;
 }
-
-// What the peer asks its nodes' memory of: to count it.
-std::size_t counted_bytes = 0;
-template <class T>
-struct Counted {
-  using value_type = T;
-  Counted() = default;
-  template <class U>
-  explicit(false) Counted(const Counted<U>& /*other*/) {}
-  T* allocate(std::size_t n) {
-    counted_bytes += n * sizeof(T);
-    return static_cast<T*>(::operator new(n * sizeof(T)));
-  }
-  void deallocate(T* at, std::size_t n) {
-    counted_bytes -= n * sizeof(T);
-    ::operator delete(at);
-  }
-  friend bool operator==(const Counted&, const Counted&) = default;
-};
 
 // --- contenders
 
@@ -130,7 +102,8 @@ struct Ours {
 
 struct Absl {
   using Slot = std::pair<const std::string, std::uint64_t>;
-  absl::btree_map<std::string, std::uint64_t, std::less<>, Counted<Slot>> map;
+  absl::btree_map<std::string, std::uint64_t, std::less<>, bench::Counted<Slot>>
+      map;
 
   void insert(std::string_view key, std::uint64_t value) {
     benchmark::DoNotOptimize(map.try_emplace(key, value).second);
@@ -150,7 +123,7 @@ struct Absl {
   }
   // What it asked for; what malloc adds is not counted, on either side.
   [[nodiscard]] std::size_t bytes() const {
-    std::size_t all = counted_bytes;
+    std::size_t all = bench::counted_bytes;
     const std::size_t inside = std::string().capacity();
     for (const auto& [key, value] : map) {
       if (key.capacity() > inside) all += key.capacity() + 1;
@@ -182,7 +155,8 @@ const std::vector<std::uint32_t>& order() {
   static const std::vector<std::uint32_t> drawn = [] {
     std::vector<std::uint32_t> made;
     for (std::uint64_t n = 0; n < kMillion; ++n) {
-      made.push_back(static_cast<std::uint32_t>(mix(n ^ 0x1234567) % kMillion));
+      made.push_back(
+          static_cast<std::uint32_t>(bench::mixed(n ^ 0x1234567) % kMillion));
     }
     return made;
   }();
@@ -215,19 +189,8 @@ class Queries {
 template <class C, bool Hit>
 void find(benchmark::State& state) {
   if (!same(state)) return;
-  C& tree = tree_of_all<C>();
   Queries queries(Hit);
-  std::uint64_t sum = 0;
-  for (auto _ : state) {
-    const auto at = tree.map.find(queries.next());
-    if constexpr (Hit) {
-      sum += at->second;
-    } else {
-      sum += at == tree.map.end() ? 1 : 0;
-    }
-  }
-  benchmark::DoNotOptimize(sum);
-  state.SetItemsProcessed(state.iterations());
+  bench::find_all<Hit>(state, tree_of_all<C>().map, queries);
 }
 
 template <class C>
@@ -245,39 +208,16 @@ void scan_joined(benchmark::State& state) {
 
 template <class C>
 void range(benchmark::State& state) {
-  C& tree = tree_of_all<C>();
   Queries queries(false);
-  std::uint64_t sum = 0;
-  for (auto _ : state) {
-    auto at = tree.map.lower_bound(queries.next());
-    const auto end = tree.map.end();
-    for (int i = 0; i < 100 && at != end; ++i, ++at) sum += at->second;
-  }
-  benchmark::DoNotOptimize(sum);
-  state.SetItemsProcessed(state.iterations());
-}
-
-// Times `change` alone; items are the elements that it changes.
-template <class Before, class Change>
-void timed(benchmark::State& state, const Before& before,
-           const Change& change) {
-  for (auto _ : state) {
-    before();
-    const auto start = std::chrono::steady_clock::now();
-    change();
-    state.SetIterationTime(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-            .count());
-  }
-  state.SetItemsProcessed(state.iterations() * std::int64_t{kMillion});
+  bench::range_100(state, tree_of_all<C>().map, queries);
 }
 
 template <class C>
 void insert_random(benchmark::State& state) {
   const auto& keys = urls();
   C tree;
-  timed(
-      state, [&] { tree.map.clear(); },
+  bench::timed(
+      state, kMillion, [&] { tree.map.clear(); },
       [&] {
         for (std::uint64_t n = 0; n < kMillion; ++n) tree.insert(keys[n], n);
       });
@@ -293,8 +233,8 @@ void erase_random(benchmark::State& state) {
         static_cast<std::uint32_t>(n * std::uint64_t{7'368'787} % kMillion);
   }
   C tree;
-  timed(
-      state,
+  bench::timed(
+      state, kMillion,
       [&] {
         for (std::uint64_t n = 0; n < kMillion; ++n) tree.insert(keys[n], n);
       },
@@ -312,33 +252,21 @@ void build(benchmark::State& state) {
     sorted.emplace_back(key, value);
   }
   C tree;
-  timed(state, [&] { tree.map.clear(); }, [&] { tree.build(sorted); });
+  bench::timed(
+      state, kMillion, [&] { tree.map.clear(); }, [&] { tree.build(sorted); });
 }
 
 template <class C>
 void bytes(benchmark::State& state) {
-  double each = 0;
-  for (auto _ : state) {
-    const std::size_t before = counted_bytes;
-    C tree;
+  bench::bytes_each<C, !std::is_same_v<C, Ours>>(state, kMillion, [](C& tree) {
     for (std::uint64_t n = 0; n < kMillion; ++n) tree.insert(urls()[n], n);
-    each = static_cast<double>(tree.bytes() -
-                               (std::is_same_v<C, Ours> ? 0 : before)) /
-           static_cast<double>(kMillion);
-  }
-  state.counters["bytes"] = each;
+  });
 }
 
 // --- the table
 
-template <class Body>
-void add(const std::string& name, Body body) {
-  bench::fix_iterations(benchmark::RegisterBenchmark(name.c_str(), body));
-}
-template <class Body>
-void add_timed(const std::string& name, Body body) {
-  benchmark::RegisterBenchmark(name.c_str(), body)->UseManualTime();
-}
+using bench::add;
+using bench::add_timed;
 
 template <class C>
 void add_contender(const std::string& who) {
