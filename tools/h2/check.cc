@@ -30,27 +30,6 @@ namespace audit = hammer2::audit;
 using Checker = audit::Checker<block::FileDevice>;
 using PathFileSystem = hammer2::FileSystem<Checker::Stretched>;
 
-// Memory that costs nothing until it is touched.
-class Pages {
- public:
-  explicit Pages(std::size_t bytes)
-      : bytes_(bytes),
-        at_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
-    if (at_ == MAP_FAILED) throw Failure("not enough memory");
-  }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  ~Pages() { ::munmap(at_, bytes_); }
-  [[nodiscard]] MutableBytes bytes() const {
-    return {static_cast<std::byte*>(at_), bytes_};
-  }
-
- private:
-  std::size_t bytes_;
-  void* at_;
-};
-
 // A finding that has outlived what it points to.
 struct Kept {
   audit::Finding finding;
@@ -303,8 +282,9 @@ int run(const std::vector<std::string>& images, const CheckOptions& options) {
   std::vector<block::FileDevice*> pointers;
   pointers.reserve(devices.size());
   for (block::FileDevice& device : devices) pointers.push_back(&device);
-  const Pages memory(options.memory_bytes != 0 ? options.memory_bytes
-                                               : usual_memory(devices));
+  const MappedMemory memory(
+      options.memory_bytes != 0 ? options.memory_bytes : usual_memory(devices),
+      MAP_NORESERVE, "not enough memory");
   const auto checker =
       std::make_unique<Checker>(hammer2::VerifyChecks(host_checks()));
   ThreadPool threads(options.threads);

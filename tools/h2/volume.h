@@ -73,30 +73,42 @@ class Images {
   std::vector<block::FileDevice*> pointers_;
 };
 
-// Memory for a reader, which asks the kernel for large pages: a cache that
-// fills meets a page fault for each. Nothing is touched before it is used.
-class ReaderMemory {
+// Memory that costs nothing until it is touched.
+class MappedMemory {
  public:
-  explicit ReaderMemory(std::size_t bytes)
-      : bytes_(align_up(bytes, kLargePageBytes)),
-        first_(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    if (first_ == MAP_FAILED) throw Failure("not enough memory for the cache");
-    ::madvise(first_, bytes_, MADV_HUGEPAGE);  // a wish
+  // `flags` beside those of private memory; `failure` is what to say.
+  MappedMemory(std::size_t bytes, int flags, const char* failure)
+      : bytes_(bytes),
+        first_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0)) {
+    if (first_ == MAP_FAILED) throw Failure(failure);
   }
-  ReaderMemory(const ReaderMemory&) = delete;
-  ReaderMemory& operator=(const ReaderMemory&) = delete;
-  ~ReaderMemory() { ::munmap(first_, bytes_); }
+  MappedMemory(const MappedMemory&) = delete;
+  MappedMemory& operator=(const MappedMemory&) = delete;
+  ~MappedMemory() { ::munmap(first_, bytes_); }
 
   [[nodiscard]] MutableBytes bytes() const {
     return {static_cast<std::byte*>(first_), bytes_};
   }
 
  private:
-  static constexpr std::size_t kLargePageBytes = std::size_t{2} << 20;
-
   std::size_t bytes_;
   void* first_;
+};
+
+// The same for a reader, by large pages: a cache that fills meets a page fault
+// for each.
+class ReaderMemory : public MappedMemory {
+ public:
+  explicit ReaderMemory(std::size_t bytes)
+      : MappedMemory(align_up(bytes, kLargePageBytes), 0,
+                     "not enough memory for the cache") {
+    const MutableBytes all = this->bytes();
+    ::madvise(all.data(), all.size(), MADV_HUGEPAGE);  // a wish
+  }
+
+ private:
+  static constexpr std::size_t kLargePageBytes = std::size_t{2} << 20;
 };
 
 class Volume {
