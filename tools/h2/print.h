@@ -6,18 +6,32 @@
 #pragma once
 
 #include <cstdint>
+#include <iostream>
 #include <string>
 #include <string_view>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "lib/hammer2/format/uuid.h"
 #include "lib/hammer2/types.h"
 #include "nlohmann/json.hpp"
 
 namespace odo::h2 {
 
 using Json = nlohmann::ordered_json;
+
+inline void print_json(const Json& json) { std::cout << json.dump(1) << "\n"; }
+
+[[nodiscard]] inline std::string uuid_string(
+    const hammer2::format::Uuid& uuid) {
+  const auto text = hammer2::format::uuid_text(uuid);
+  return std::string(text.data(), text.size());
+}
+
+[[nodiscard]] inline std::string octal(std::uint32_t mode) {
+  return absl::StrFormat("%04o", mode);
+}
 
 // Bytes that would upset a terminal, and the backslash, as \xHH.
 [[nodiscard]] inline std::string printable(std::string_view name) {
@@ -118,7 +132,7 @@ inline void put_text(Json& to, const std::string& name, std::string_view text) {
   Json entry;
   put_text(entry, "path", path);
   entry["type"] = hammer2::to_string(of.type);
-  entry["mode"] = absl::StrFormat("%04o", of.mode);
+  entry["mode"] = octal(of.mode);
   entry["uid"] = of.uid;
   entry["gid"] = of.gid;
   entry["mtime_us"] = of.mtime_us;

@@ -12,9 +12,9 @@
 #include <span>
 #include <string>
 
+#include "lib/hammer2/extents.h"
 #include "lib/hammer2/format/constants.h"
 #include "tools/h2fuse/attributes.h"
-#include "tools/h2fuse/extents.h"
 #include "tools/h2fuse/position.h"
 
 namespace odo::h2fuse {

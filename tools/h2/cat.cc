@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `h2 cat`: a file's content.
+#include <iostream>
+
+#include "tools/h2/command.h"
+#include "tools/h2/commands.h"
+#include "tools/h2/content.h"
+#include "tools/h2/volume.h"
+
+namespace odo::h2 {
+namespace {
+
+int run(const Request& request) {
+  Volume volume(request.images);
+  const hammer2::Node node =
+      volume.find(request.pfs, request.path, hammer2::FollowLast::kYes);
+  read_file(volume, node, request.path, [](Bytes piece) {
+    std::cout.write(reinterpret_cast<const char*>(piece.data()),
+                    static_cast<std::streamsize>(piece.size()));
+  });
+  return kStatusGood;
+}
+
+}  // namespace
+
+constinit const Command kCat = {
+    .name = "cat",
+    .arguments = "IMAGE... [@PFS] PATH",
+    .summary = "A file's content on standard output",
+    .help =
+        "Links are followed. Holes are written as zeros. A block whose "
+        "check code is\nwrong ends the output, with an error that names "
+        "the block.",
+    .examples =
+        "h2 cat disk.img /boot/loader.conf\n"
+        "h2 cat disk.img @DATA.snap0 /db.sqlite > db.sqlite",
+    .path = PathArgument::kRequired,
+    .flags = {},
+    .run = run,
+};
+
+}  // namespace odo::h2

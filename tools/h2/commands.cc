@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/h2/commands.h"
+
+#include <span>
+#include <string_view>
+
+#include "tools/h2/command.h"
+
+namespace odo::h2 {
+namespace {
+
+constexpr const Command* kAll[] = {
+    &kInfo, &kPfsList, &kSnapshots, &kLs,       &kTree,  &kStat,       &kCat,
+    &kFind, &kDu,      &kSha256,    &kManifest, &kCheck, &kCompletion, &kMan,
+};
+
+}  // namespace
+
+std::span<const Command* const> commands() { return kAll; }
+
+const Command* find_command(std::string_view name) {
+  for (const Command* command : kAll) {
+    if (command->name == name) return command;
+  }
+  return nullptr;
+}
+
+}  // namespace odo::h2
