@@ -4,7 +4,6 @@
 // Contexts: the tool's main thread; blocks are proven on several.
 // Failure: exit codes as fsck(8) has them.
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -26,6 +25,7 @@
 #include "tools/h2/command.h"
 #include "tools/h2/commands.h"
 #include "tools/h2/common_flags.h"
+#include "tools/h2/meter.h"
 #include "tools/h2/print.h"
 #include "tools/h2/thread_pool.h"
 #include "tools/h2/volume.h"
@@ -65,37 +65,16 @@ struct Kept {
   std::string path;
 };
 
-// One line on the terminal, rewritten a few times a second.
-class Meter {
- public:
-  void show(const audit::Progress& progress) {
-    if (!visible_) return;
-    const auto now = Clock::now();
-    if (now - last_ < std::chrono::milliseconds(200)) return;
-    last_ = now;
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    const auto done = static_cast<double>(progress.bytes);
-    const auto total =
-        static_cast<double>(std::max(progress.total_bytes, progress.bytes));
-    const double rate = done / std::max(seconds, 1e-3);
-    std::cerr << absl::StrFormat("\r\x1b[K%3.0f%%  %s of %s, %s/s, %.0f s left",
-                                 total > 0 ? 100 * done / total : 100.0,
-                                 amount(done), amount(total), amount(rate),
-                                 rate > 0 ? (total - done) / rate : 0.0);
-    drawn_ = true;
-  }
-  void clear() {
-    if (drawn_) std::cerr << "\r\x1b[K";
-    drawn_ = false;
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  bool visible_ = ::isatty(STDERR_FILENO) != 0;
-  bool drawn_ = false;
-  Clock::time_point start_ = Clock::now();
-  Clock::time_point last_ = start_;
-};
+std::string line_of(const audit::Progress& progress, double seconds) {
+  const auto done = static_cast<double>(progress.bytes);
+  const auto total =
+      static_cast<double>(std::max(progress.total_bytes, progress.bytes));
+  const double rate = done / seconds;
+  return absl::StrFormat("%3.0f%%  %s of %s, %s/s, %.0f s left",
+                         total > 0 ? 100 * done / total : 100.0, amount(done),
+                         amount(total), amount(rate),
+                         rate > 0 ? (total - done) / rate : 0.0);
+}
 
 class Report {
  public:
@@ -140,7 +119,9 @@ class Report {
     flush();
   }
 
-  void progress(const audit::Progress& progress) { meter_.show(progress); }
+  void progress(const audit::Progress& progress) {
+    if (meter_.due()) meter_.show(line_of(progress, meter_.seconds()));
+  }
 
   // --- The end
   // ----------------------------------------------------------------

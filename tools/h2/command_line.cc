@@ -86,7 +86,11 @@ class Reader {
         request_.words.push_back(word);
       }
     }
-    if (command_.path != PathArgument::kOwn) place_words();
+    if (command_.path == PathArgument::kOwn) {
+      request_.images = std::move(volumes_);
+    } else {
+      place_words();
+    }
     return std::move(request_);
   }
 

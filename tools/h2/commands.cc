@@ -10,8 +10,9 @@ namespace odo::h2 {
 namespace {
 
 constexpr const Command* kAll[] = {
-    &kInfo, &kPfsList, &kSnapshots, &kLs,       &kTree,  &kStat,       &kCat,
-    &kFind, &kDu,      &kSha256,    &kManifest, &kCheck, &kCompletion, &kMan,
+    &kInfo,     &kPfsList, &kSnapshots,  &kLs,  &kTree, &kFind,
+    &kStat,     &kCat,     &kExtract,    &kDu,  &kDiff, &kSha256,
+    &kManifest, &kCheck,   &kCompletion, &kMan,
 };
 
 }  // namespace

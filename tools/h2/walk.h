@@ -8,7 +8,6 @@
 // Failure: what can't be read is told to Problems, and the walk goes on.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "lib/hammer2/types.h"
+#include "tools/h2/directory_names.h"
 #include "tools/h2/problems.h"
 #include "tools/h2/volume.h"
 
@@ -108,21 +108,8 @@ class Walk {
       visitor_.leave({path_, node, stack_.size(), last});
       return;
     }
-    stack_.push_back({node, path_.size(), last, names_in(node), 0});
-  }
-
-  std::vector<std::string> names_in(const hammer2::Node& node) {
-    std::vector<std::string> names;
-    hammer2::DirCursor cursor;
-    hammer2::DirEntry entry;
-    for (;;) {
-      const auto more = volume_.fs().read_directory(node, cursor, entry);
-      if (!more) problems_.tell(volume_.failure(more.error(), path_));
-      if (!more || !*more) break;
-      names.emplace_back(entry.name());
-    }
-    std::sort(names.begin(), names.end());
-    return names;
+    stack_.push_back({node, path_.size(), last,
+                      names_in(volume_, node, path_, problems_), 0});
   }
 
   Volume& volume_;

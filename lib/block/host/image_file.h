@@ -23,43 +23,17 @@
 #include <cstring>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "lib/base/bytes.h"
 #include "lib/base/result.h"
 #include "lib/block/device.h"
+#include "lib/block/host/descriptor.h"
 #include "lib/block/host/file_device.h"
 
 namespace odo::block {
 
-template <class T>
-using ImageResult = odo::Result<T, std::string>;
-
 namespace detail {
-
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  Descriptor(Descriptor&& other) noexcept
-      : value_(std::exchange(other.value_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(value_, other.value_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  [[nodiscard]] int get() const { return value_; }
-  [[nodiscard]] int release() { return std::exchange(value_, -1); }
-
- private:
-  int value_;
-};
-
-inline std::string system_error(const std::string& what, int error) {
-  return what + ": " + std::strerror(error);
-}
 
 // A file without a name, for unpacked images.
 inline ImageResult<Descriptor> nameless_file() {
@@ -70,19 +44,6 @@ inline ImageResult<Descriptor> nameless_file() {
   if (file.get() < 0) return fail(system_error(name, errno));
   ::unlink(name.c_str());
   return file;
-}
-
-inline ImageResult<void> write_at(int descriptor, std::uint64_t offset,
-                                  Bytes bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::pwrite(descriptor, bytes.data(), bytes.size(),
-                                 static_cast<off_t>(offset));
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return fail(system_error("unpacking", errno));
-    offset += static_cast<std::uint64_t>(put);
-    bytes = bytes.subspan(static_cast<std::size_t>(put));
-  }
-  return {};
 }
 
 [[nodiscard]] inline bool all_zero(Bytes bytes) {
@@ -147,17 +108,17 @@ inline ImageResult<void> unpack_zstd(int from, int to,
 // The image called `name`. What it is shows in its first bytes, not its name.
 [[nodiscard]] inline ImageResult<FileDevice> open_image(
     const std::string& name, std::uint32_t block_bytes = kMinBlockBytes) {
-  detail::Descriptor file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return fail(detail::system_error(name, errno));
+  Descriptor file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return fail(system_error(name, errno));
   std::array<std::byte, 4> magic = {};
   if (::pread(file.get(), magic.data(), magic.size(), 0) == 4 &&
       load_le<std::uint32_t>(magic.data()) == ZSTD_MAGICNUMBER) {
-    ODO_TRY(detail::Descriptor unpacked, detail::nameless_file());
+    ODO_TRY(Descriptor unpacked, detail::nameless_file());
     ODO_TRY_VOID(detail::unpack_zstd(file.get(), unpacked.get(), name));
-    file = detail::Descriptor(unpacked.release());
+    file = Descriptor(unpacked.release());
   }
   auto device = FileDevice::create(file.release(), block_bytes);
-  if (!device) return fail(detail::system_error(name, device.error()));
+  if (!device) return fail(system_error(name, device.error()));
   return std::move(*device);
 }
 
