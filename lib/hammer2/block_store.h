@@ -6,7 +6,10 @@
 //   B1. nothing enters the cache whose check code was wrong, whose reference
 //       pointed outside the space for blocks, or whose content failed
 //       validation for the kind of tree it was reached in.
-// Ownership: refers to devices and memory given to open().
+// Cache: one of the store's own, in the memory given to open(); or, where
+//   `Cache` is a reference, one that stores of other threads use too.
+// Ownership: refers to devices and memory given to open(), and to a shared
+//   cache, which holds blocks of these devices alone.
 // Failure: hammer2::Error naming the block; nothing is cached then.
 // Complexity: a fetch that misses reads the device once: whole 16 KiB clusters
 //   for small blocks, whose neighbours tend to be wanted next, falling back to
@@ -19,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
@@ -33,16 +37,28 @@
 
 namespace odo::hammer2 {
 
-template <block::BlockDevice Device, CheckPolicy Checks>
+template <block::BlockDevice Device, CheckPolicy Checks,
+          class Cache = BlockCache>
+requires BlockCaching<std::remove_reference_t<Cache>>
 class BlockStore {
+  static constexpr bool kOwnsCache = !std::is_reference_v<Cache>;
+  using CacheType = std::remove_reference_t<Cache>;
+
  public:
-  using Pin = BlockCache::Pin;
+  using Pin = typename CacheType::Pin;
 
-  static constexpr std::size_t kMinMemoryBytes =
-      format::kMaxAllocBytes + Decoder::kWorkspaceBytes +
-      BlockCache::bytes_for(BlockCache::kMinFrames);
+  static constexpr std::size_t kMinMemoryBytes = [] {
+    std::size_t bytes = format::kMaxAllocBytes + Decoder::kWorkspaceBytes;
+    if constexpr (kOwnsCache) bytes += Cache::bytes_for(Cache::kMinFrames);
+    return bytes;
+  }();
 
-  explicit BlockStore(Checks checks) : checks_(checks) {}
+  explicit BlockStore(Checks checks)
+  requires kOwnsCache
+      : checks_(checks) {}
+  BlockStore(Checks checks, CacheType& cache)
+  requires(!kOwnsCache)
+      : checks_(checks), cache_(cache) {}
 
   [[nodiscard]] Result<void> open(std::span<Device* const> devices,
                                   MutableBytes memory) {
@@ -57,7 +73,7 @@ class BlockStore {
     memory = memory.subspan(raw_.size());
     decoder_.use(memory.first(Decoder::kWorkspaceBytes));
     memory = memory.subspan(Decoder::kWorkspaceBytes);
-    ODO_CHECK(cache_.init(memory));
+    if constexpr (kOwnsCache) ODO_CHECK(cache_.init(memory));
     return volumes_.open(devices, checks_, raw_);
   }
 
@@ -78,19 +94,20 @@ class BlockStore {
     if (Pin pin = cache_.find(id); pin.held()) return pin;
     ODO_TRY(const Volume* volume, volumes_.locate(ref, inum));
     ODO_TRY(const unsigned radix, cached_radix(ref, inum));
-    if (!cache_.reserve(radix)) {
+    const typename CacheType::Room room = cache_.reserve(id, radix);
+    if (!room.held()) {
       Error error{.code = Code::kNoMemory};
-      error.found = cache_.frames() * BlockCache::kFrameBytes;
-      error.expected = error.found + BlockCache::kFrameBytes;
+      error.found = cache_.frames() * cache::kFrameBytes;
+      error.expected = error.found + cache::kFrameBytes;
       return fail(error);
     }
     const Result<std::uint32_t> count =
-        load(ref, tree, range, *volume, inum, cache_.pending());
+        load(ref, tree, range, *volume, inum, room.space());
     if (!count) {
-      cache_.discard();
+      cache_.discard(room, id);
       return fail(count.error());
     }
-    return cache_.publish(id, *count);
+    return cache_.publish(room, id, *count);
   }
 
   // The kind of tree below a fetched inode that was reached in `in`.
@@ -235,7 +252,7 @@ class BlockStore {
 
   [[no_unique_address]] Checks checks_;
   VolumeSet<Device> volumes_;
-  BlockCache cache_;
+  Cache cache_;
   Decoder decoder_;
   MutableBytes raw_;              // kMaxAllocBytes
   std::uint64_t raw_offset_ = 0;  // of what raw_ holds, all volumes' space

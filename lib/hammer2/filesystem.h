@@ -37,6 +37,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "lib/base/bytes.h"
 #include "lib/block/device.h"
@@ -49,18 +50,30 @@
 
 namespace odo::hammer2 {
 
-template <block::BlockDevice Device, CheckPolicy Checks = VerifyChecks>
+// `Cache` is the block cache that it has for itself, or a reference to one that
+// FileSystems of other threads, on the same devices, use too.
+template <block::BlockDevice Device, CheckPolicy Checks = VerifyChecks,
+          class Cache = BlockCache>
 class FileSystem {
  public:
+  // The blocks below files, for tools that look there.
+  using Store = BlockStore<Device, Checks, Cache>;
+
   // Least memory that open() accepts; more makes a larger cache. Blocks take
   // slots of their own size in 64 KiB frames.
   static constexpr std::size_t kMinMemoryBytes =
-      BlockStore<Device, Checks>::kMinMemoryBytes + Path::kBufferBytes;
+      Store::kMinMemoryBytes + Path::kBufferBytes;
   static constexpr unsigned kMaxSymlinks = 40;
   static constexpr std::size_t kMaxPathBytes = Path::kBufferBytes;
   static constexpr std::size_t kMaxNameBytes = 255;
 
-  explicit FileSystem(Checks checks = Checks{}) : store_(checks) {}
+  explicit FileSystem(Checks checks = Checks{})
+  requires(!std::is_reference_v<Cache>)
+      : store_(checks) {}
+  // Refers to `cache` for as long as it lives.
+  FileSystem(Checks checks, std::remove_reference_t<Cache>& cache)
+  requires std::is_reference_v<Cache>
+      : store_(checks, cache) {}
   FileSystem(const FileSystem&) = delete;
   FileSystem& operator=(const FileSystem&) = delete;
 
@@ -116,8 +129,6 @@ class FileSystem {
   [[nodiscard]] Result<std::size_t> read_link(const Node& link,
                                               MutableBytes to);
 
-  // The blocks below files, for tools that look there.
-  using Store = BlockStore<Device, Checks>;
   [[nodiscard]] Store& blocks() { return store_; }
 
  private:

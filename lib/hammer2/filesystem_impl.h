@@ -71,9 +71,9 @@ inline void fill_attributes(Bytes inode, const format::Blockref& ref,
 
 }  // namespace detail
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::open(std::span<Device* const> devices,
-                                              MutableBytes memory) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::open(
+    std::span<Device* const> devices, MutableBytes memory) {
   if (memory.size() < kMinMemoryBytes) {
     Error error{.code = Code::kNoMemory};
     error.found = memory.size();
@@ -87,8 +87,9 @@ Result<void> FileSystem<Device, Checks>::open(std::span<Device* const> devices,
 
 // --- PFSs --------------------------------------------------------------------
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<bool> FileSystem<Device, Checks>::next_pfs(DirCursor& cursor, Pfs& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<bool> FileSystem<Device, Checks, Cache>::next_pfs(DirCursor& cursor,
+                                                         Pfs& out) {
   if (cursor.at_end) return false;
   ODO_TRY(
       const bool found,
@@ -104,9 +105,9 @@ Result<bool> FileSystem<Device, Checks>::next_pfs(DirCursor& cursor, Pfs& out) {
   return true;
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::fill_pfs(const format::Blockref& ref,
-                                                  Pfs& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::fill_pfs(
+    const format::Blockref& ref, Pfs& out) {
   using format::InodeMeta;
   ODO_TRY(const Pin pin,
           store_.fetch(ref, Tree::kDirectory, KeyRange{}, Error::kUnknown));
@@ -135,9 +136,9 @@ Result<void> FileSystem<Device, Checks>::fill_pfs(const format::Blockref& ref,
   return {};
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::find_pfs(std::string_view label,
-                                                  Pfs& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::find_pfs(std::string_view label,
+                                                         Pfs& out) {
   DirCursor cursor;
   for (;;) {
     ODO_TRY(const bool found, next_pfs(cursor, out));
@@ -146,8 +147,8 @@ Result<void> FileSystem<Device, Checks>::find_pfs(std::string_view label,
   }
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::default_pfs(Pfs& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::default_pfs(Pfs& out) {
   constexpr std::array<std::string_view, 3> kUsual = {"ROOT", "DATA", "BOOT"};
   // Keys of the last PFS seen of each sort, and of the best usual label.
   std::uint64_t any_key = 0;
@@ -194,8 +195,8 @@ Result<void> FileSystem<Device, Checks>::default_pfs(Pfs& out) {
 
 // A node from its inode's reference. `expected_inum` is kUnknown where the
 // reference's key isn't the inode's number.
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::fill_node(
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::fill_node(
     const format::Blockref& ref, const format::Blockref& pfs_root,
     std::uint64_t expected_inum, Node& out) {
   ODO_TRY(const Pin pin,
@@ -212,15 +213,16 @@ Result<void> FileSystem<Device, Checks>::fill_node(
   return {};
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::root(const Pfs& pfs, Node& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::root(const Pfs& pfs,
+                                                     Node& out) {
   return fill_node(pfs.root, pfs.root, Error::kUnknown, out);
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::node_by_inum(const Node& any,
-                                                      std::uint64_t inum,
-                                                      Node& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::node_by_inum(const Node& any,
+                                                             std::uint64_t inum,
+                                                             Node& out) {
   if (inum == format::kRootInum) {
     return fill_node(any.pfs_root, any.pfs_root, Error::kUnknown, out);
   }
@@ -238,8 +240,8 @@ Result<void> FileSystem<Device, Checks>::node_by_inum(const Node& any,
 
 // --- Directories -------------------------------------------------------------
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::fill_entry(
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::fill_entry(
     const format::Blockref& ref, std::uint64_t directory_inum, DirEntry& out) {
   std::string_view name;
   Pin pin;
@@ -275,10 +277,9 @@ Result<void> FileSystem<Device, Checks>::fill_entry(
   return {};
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<bool> FileSystem<Device, Checks>::read_directory(const Node& directory,
-                                                        DirCursor& cursor,
-                                                        DirEntry& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<bool> FileSystem<Device, Checks, Cache>::read_directory(
+    const Node& directory, DirCursor& cursor, DirEntry& out) {
   if (!directory.is(ObjectType::kDirectory)) {
     return fail(Error{.code = Code::kNotDirectory});
   }
@@ -297,10 +298,10 @@ Result<bool> FileSystem<Device, Checks>::read_directory(const Node& directory,
   return true;
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::lookup(const Node& directory,
-                                                std::string_view name,
-                                                Node& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::lookup(const Node& directory,
+                                                       std::string_view name,
+                                                       Node& out) {
   if (!directory.is(ObjectType::kDirectory)) {
     return fail(Error{.code = Code::kNotDirectory});
   }
@@ -348,10 +349,11 @@ Result<void> FileSystem<Device, Checks>::lookup(const Node& directory,
 
 // --- Paths -------------------------------------------------------------------
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::resolve(const Node& start,
-                                                 std::string_view name,
-                                                 FollowLast follow, Node& out) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::resolve(const Node& start,
+                                                        std::string_view name,
+                                                        FollowLast follow,
+                                                        Node& out) {
   if (name.empty()) return fail(Error{.code = Code::kNotFound});
   Path path(name, path_buffer_);
   if (path.absolute()) {
@@ -384,8 +386,9 @@ Result<void> FileSystem<Device, Checks>::resolve(const Node& start,
 
 // Puts the target of the symlink next_ in front of `path`, to be walked from
 // `at`, the directory that holds it.
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<void> FileSystem<Device, Checks>::follow_link(Path& path, Node& at) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<void> FileSystem<Device, Checks, Cache>::follow_link(Path& path,
+                                                            Node& at) {
   const std::uint64_t length = next_.attributes.size;
   // An empty target names nothing.
   if (length == 0) return fail(Error{.code = Code::kNotFound});
@@ -401,10 +404,9 @@ Result<void> FileSystem<Device, Checks>::follow_link(Path& path, Node& at) {
 
 // --- Data --------------------------------------------------------------------
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<std::size_t> FileSystem<Device, Checks>::read(const Node& file,
-                                                     std::uint64_t offset,
-                                                     MutableBytes to) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<std::size_t> FileSystem<Device, Checks, Cache>::read(
+    const Node& file, std::uint64_t offset, MutableBytes to) {
   if (file.is(ObjectType::kDirectory)) {
     return fail(Error{.code = Code::kIsDirectory});
   }
@@ -414,9 +416,9 @@ Result<std::size_t> FileSystem<Device, Checks>::read(const Node& file,
   return read_body(file, offset, to);
 }
 
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<std::size_t> FileSystem<Device, Checks>::read_link(const Node& link,
-                                                          MutableBytes to) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<std::size_t> FileSystem<Device, Checks, Cache>::read_link(
+    const Node& link, MutableBytes to) {
   if (!link.is(ObjectType::kSymlink)) {
     return fail(Error{.code = Code::kNotSymlink});
   }
@@ -424,10 +426,9 @@ Result<std::size_t> FileSystem<Device, Checks>::read_link(const Node& link,
 }
 
 // What a file or symlink holds, wherever it is kept.
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<std::size_t> FileSystem<Device, Checks>::read_body(const Node& node,
-                                                          std::uint64_t offset,
-                                                          MutableBytes to) {
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<std::size_t> FileSystem<Device, Checks, Cache>::read_body(
+    const Node& node, std::uint64_t offset, MutableBytes to) {
   const std::uint64_t size = node.attributes.size;
   if (offset >= size || to.empty()) return std::size_t{0};
   to = to.first(std::min<std::uint64_t>(to.size(), size - offset));
@@ -443,8 +444,8 @@ Result<std::size_t> FileSystem<Device, Checks>::read_body(const Node& node,
 }
 
 // Block by block; `to` ends inside the file. What no block covers is a hole.
-template <block::BlockDevice Device, CheckPolicy Checks>
-Result<std::size_t> FileSystem<Device, Checks>::read_blocks(
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+Result<std::size_t> FileSystem<Device, Checks, Cache>::read_blocks(
     const Node& node, std::uint64_t offset, MutableBytes to) {
   const std::size_t wanted = to.size();
   const std::uint64_t last = offset + wanted - 1;
