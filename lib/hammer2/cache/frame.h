@@ -59,11 +59,13 @@ template <class F>
 concept FrameSource = requires(F& frames) {
   { frames.take() } -> std::same_as<FrameMemory*>;
 };
-// Takes back what it gave.
+// Takes back what it gave, too, and gives what nobody took again to whoever it
+// has its memory from.
 template <class F>
 concept FrameExchange =
     FrameSource<F> && requires(F& frames, FrameMemory& memory) {
       { frames.give(memory) } -> std::same_as<void>;
+      { frames.release_idle() } -> std::same_as<void>;
     };
 
 // What a cache asks of its ground: part of platform::HasAtomics, so that a
