@@ -117,7 +117,8 @@ class SharedCache {
            (kMaxShards + 1) * cache::Shard<P>::kTableAlign;
   }
 
-  // At most `frames` frames, for `readers` at the same time. Once.
+  // At most `frames` frames, for `readers` at the same time, of which 0 ask for
+  // no promise (S2). Once.
   [[nodiscard]] Result<void> init(MutableBytes tables, std::size_t frames,
                                   std::size_t readers);
 
@@ -161,13 +162,13 @@ class SharedCache {
  private:
   struct alignas(64) Part {
     Token token{kShardTokenClass};
-    cache::Shard<P> shard;
+    cache::Shard<P> shard ODO_GUARDED_BY(token);
   };
 
   [[nodiscard]] Part& part_of(const BlockId& id) {
-    constexpr int kBits = std::countr_zero(kMaxShards);
-    const std::uint64_t mixed = cache::region_hash_of(id) >> (64 - kBits);
-    return parts_[mixed & (shards_in_use_ - 1)];
+    // The hash's upper bits, none of them for a single shard.
+    const int bits = std::countr_zero(shards_in_use_);
+    return parts_[cache::region_hash_of(id) >> 1 >> (63 - bits)];
   }
 
   Frames& source_;
@@ -181,7 +182,7 @@ Result<void> SharedCache<P, Token, Frames>::init(MutableBytes tables,
                                                  std::size_t frames,
                                                  std::size_t readers) {
   const std::size_t least =
-      kFramesPerReader * std::max<std::size_t>(readers, 1);
+      std::max<std::size_t>(kFramesPerReader * readers, 1);
   if (frames < least) {
     Error error{.code = Code::kNoMemory};
     error.found = frames * cache::kFrameBytes;
@@ -196,6 +197,7 @@ Result<void> SharedCache<P, Token, Frames>::init(MutableBytes tables,
   const std::size_t each = frames / shards_in_use_;  // at least `least`: S2
   const std::size_t table_bytes = cache::Shard<P>::table_bytes_for(each);
   for (Part& part : std::span(parts_).first(shards_in_use_)) {
+    const detail::HoldShard hold(part.token);
     part.shard.init(tables.first(table_bytes), each);
     tables = tables.subspan(table_bytes);
   }
@@ -205,8 +207,9 @@ Result<void> SharedCache<P, Token, Frames>::init(MutableBytes tables,
 
 template <cache::CachePlatform P, ShardToken Token, cache::FrameExchange Frames>
 std::size_t SharedCache<P, Token, Frames>::reclaim(std::size_t target) {
+  target = std::min(target, frames_);
   std::size_t given = 0;
-  for (bool more = frames_ != 0; more && given < target;) {
+  for (bool more = true; more && given < target;) {
     more = false;
     const std::size_t share =
         (target - given + shards_in_use_ - 1) / shards_in_use_;

@@ -135,6 +135,17 @@ TEST(SharedCacheTest, IsCutIntoShardsThatHoldEveryReader) {
   }
 }
 
+// Neighbouring 64 KiB of media go to different shards.
+TEST(SharedCacheTest, SpreadsBlocksOverItsShards) {
+  Shared shared(64, 1);
+  ASSERT_EQ(shared.cache.shards(), 16U);
+  std::vector<Cache::Pin> pins;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    pins.push_back(add(shared.cache, 1000 + i));
+    EXPECT_TRUE(pins.back().held()) << i;
+  }
+}
+
 TEST(SharedCacheTest, FindsWhatWasPublished) {
   Shared shared(64, 4);
   EXPECT_FALSE(shared.cache.find(id_of(1)).held());
@@ -160,6 +171,7 @@ TEST(SharedCacheTest, KeepsToItsLimit) {
 TEST(SharedCacheTest, PinnedBlocksStay) {
   Shared shared(4);
   std::vector<Cache::Pin> pins;
+  pins.reserve(4);
   for (std::uint64_t i = 0; i < 4; ++i) pins.push_back(add(shared.cache, i));
   EXPECT_FALSE(add(shared.cache, 100).held());
   EXPECT_EQ(shared.cache.reclaim(4), 0U);
@@ -179,7 +191,7 @@ TEST(SharedCacheTest, ReclaimGivesMemoryBack) {
   EXPECT_EQ(shared.source.existing(), 48U);
   EXPECT_LT(shared.supply.live_bytes, full - 16 * cache::kFrameBytes);
   EXPECT_EQ(shared.cache.reclaim(1), 1U);
-  EXPECT_EQ(shared.cache.reclaim(1000), 46U);
+  EXPECT_EQ(shared.cache.reclaim(~std::size_t{0}), 46U);
   EXPECT_EQ(shared.source.existing(), 1U);
   EXPECT_LT(shared.supply.live_bytes, 2 * cache::kFrameBytes);
   expect_intact(kept, 2000);
@@ -327,6 +339,7 @@ TEST(SharedCacheTest, ManyReadersAtOnce) {
   std::atomic<unsigned> wrong{0};
   std::atomic<bool> done{false};
   std::vector<std::thread> readers;
+  readers.reserve(kThreads);
   for (unsigned t = 0; t < kThreads; ++t) {
     readers.emplace_back([&, t] {
       Opened at(device, shared.cache);
