@@ -166,14 +166,14 @@ class SharedCache {
   };
 
   [[nodiscard]] Part& part_of(const BlockId& id) {
-    // The hash's upper bits, none of them for a single shard.
-    const int bits = std::countr_zero(shards_in_use_);
-    return parts_[cache::region_hash_of(id) >> 1 >> (63 - bits)];
+    return parts_[cache::region_hash_of(id) >> 1 >> hash_shift_];
   }
 
   Frames& source_;
   std::size_t frames_ = 0;
   std::size_t shards_in_use_ = 1;
+  // Leaves of a hash's lower 63 bits the upper ones that number a shard.
+  unsigned hash_shift_ = 63;
   std::array<Part, kMaxShards> parts_;
 };
 
@@ -194,6 +194,7 @@ Result<void> SharedCache<P, Token, Frames>::init(MutableBytes tables,
   const auto address = reinterpret_cast<std::uintptr_t>(tables.data());
   tables = tables.subspan(align_up(address, kAlign) - address);
   shards_in_use_ = std::min(kMaxShards, std::bit_floor(frames / least));
+  hash_shift_ = 63 - static_cast<unsigned>(std::countr_zero(shards_in_use_));
   const std::size_t each = frames / shards_in_use_;  // at least `least`: S2
   const std::size_t table_bytes = cache::Shard<P>::table_bytes_for(each);
   for (Part& part : std::span(parts_).first(shards_in_use_)) {

@@ -146,7 +146,10 @@ class Volume {
   }
 
   [[nodiscard]] hammer2::Node root_of(const std::string& label) {
-    const hammer2::Pfs pfs = pfs_of(label);
+    return root_of(pfs_of(label));
+  }
+
+  [[nodiscard]] hammer2::Node root_of(const hammer2::Pfs& pfs) {
     hammer2::Node root;
     if (const auto done = fs_.root(pfs, root); !done) {
       throw failure(done.error());

@@ -161,16 +161,14 @@ class Session {
 void run(const Options& options) {
   detach_if_dead(options.mountpoint);
   const auto images = std::make_shared<const h2::Images>(options.images);
-  Readers readers(images, options.threads, options.cache_mib << 20);
   hammer2::Pfs pfs;
   hammer2::Node root;
   {
-    const Readers::Loan reader(readers);
-    pfs = reader->volume.pfs_of(options.pfs);
-    if (const auto found = reader->fs().root(pfs, root); !found) {
-      throw reader->volume.failure(found.error());
-    }
+    h2::Volume volume(images, h2::Volume::kMemoryBytes);
+    pfs = volume.pfs_of(options.pfs);
+    root = volume.root_of(pfs);
   }
+  Readers readers(images, options.threads, options.cache_mib << 20);
   const bool foreground = options.foreground;
   ::openlog("h2fuse", LOG_PID, LOG_DAEMON);
   DamageLog log([&](const std::string& line) {

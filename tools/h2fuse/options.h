@@ -34,7 +34,7 @@ names a PFS by its label, as in `h2`; without it the obvious one is taken
   --foreground    stay here and tell of damaged blocks on standard error;
                   otherwise the system's log has them
   --threads N     answer up to N requests at once (default: the CPUs, up to 8)
-  --cache MIB     memory for blocks, of all threads together (default: 128)
+  --cache MIB     memory for blocks, shared by all threads (default: 128)
   --allow-other   other users may look, as far as permissions let them
   --help          this text
 
@@ -57,8 +57,8 @@ class UsageError : public h2::Failure {
 struct Options {
   static constexpr std::size_t kMostThreads = 64;
   static constexpr std::size_t kMostCacheMib = 65536;
-  // A reader needs some memory to work at all.
-  static constexpr std::size_t kLeastCacheMibPerThread = 2;
+  // A thread needs a few blocks at once.
+  static constexpr std::size_t kLeastCacheMibPerThread = 1;
 
   bool help = false;
   bool foreground = false;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The parts that need no kernel: positions, errors, attributes, options.
+// The parts that need no kernel: positions, errors, attributes, options,
+// memory.
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -14,8 +17,10 @@
 #include "lib/hammer2/types.h"
 #include "tools/h2fuse/attributes.h"
 #include "tools/h2fuse/errors.h"
+#include "tools/h2fuse/frame_backing.h"
 #include "tools/h2fuse/options.h"
 #include "tools/h2fuse/position.h"
+#include "tools/h2fuse/reader.h"
 
 namespace odo::h2fuse {
 namespace {
@@ -193,8 +198,52 @@ TEST(Options, SayWhatIsWrong) {
   EXPECT_EQ(complaint({"a", "c", "--volume"}), "--volume needs a value");
   EXPECT_EQ(complaint({"a", "c", "--threads", "0"}),
             "--threads takes a number from 1 to 64, not 0");
-  EXPECT_EQ(complaint({"a", "c", "--threads", "8", "--cache", "8"}),
-            "--cache must be 16 or more for 8 threads");
+  EXPECT_EQ(complaint({"a", "c", "--threads", "8", "--cache", "7"}),
+            "--cache must be 8 or more for 8 threads");
+}
+
+// --- Memory for frames -------------------------------------------------------
+
+TEST(FrameMapping, KeepsToItsFramesAndUsesThemAgain) {
+  constexpr std::size_t kFrames = 5;
+  FrameMapping mapping(kFrames);
+  const FrameBacking backing(mapping);
+  constexpr std::size_t kBytes = sizeof(hammer2::cache::FrameMemory) + 40;
+  std::vector<void*> all;
+  while (void* const frame = backing.allocate(kBytes, 64)) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(frame) % 64, 0U);
+    std::memset(frame, static_cast<int>(all.size()), kBytes);
+    all.push_back(frame);
+  }
+  // Large pages leave a little more.
+  EXPECT_GE(all.size(), kFrames);
+  EXPECT_LE(all.size(), 2 * kFrames + 30);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto* const bytes = static_cast<const unsigned char*>(all[i]);
+    EXPECT_EQ(bytes[0], i);
+    EXPECT_EQ(bytes[kBytes - 1], i);
+  }
+  backing.free(all[1], kBytes);
+  backing.free(all[3], kBytes);
+  EXPECT_EQ(backing.allocate(kBytes, 64), all[3]);
+  EXPECT_EQ(backing.allocate(kBytes, 64), all[1]);
+  EXPECT_EQ(backing.allocate(kBytes, 64), nullptr);
+  // What is small is the heap's.
+  void* const small = backing.allocate(100, 64);
+  EXPECT_NE(small, nullptr);
+  backing.free(small, 100);
+}
+
+TEST(Blocks, RefuseWhatIsTooLittle) {
+  EXPECT_NO_THROW(Blocks(std::size_t{2} << 20, 7));
+  try {
+    const Blocks blocks(std::size_t{2} << 20, 8);
+    FAIL() << "30 frames are too few for 8 readers";
+  } catch (const h2::Failure& failure) {
+    EXPECT_STREQ(failure.what(),
+                 "not enough memory for the block cache: 1920 KiB, needs 2 "
+                 "MiB");
+  }
 }
 
 }  // namespace

@@ -1,55 +1,37 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Readers for threads that answer requests at the same time.
 //
-// A reader of HAMMER2 is for one thread at a time, with a block cache of its
-// own. So a request borrows one for as long as it takes. The images below are
-// shared: reading them keeps no state.
+// A reader of HAMMER2 is for one thread at a time, so a request borrows one for
+// as long as it takes. The blocks that they read are shared, and so are the
+// images below: reading them keeps no state.
 //
 // Contexts: any thread.
 // Invariants:
 //   R1. a reader is borrowed by at most one thread.
 //   R2. the reader given back last is lent first: one program reading at a time
-//   meets one warm cache, whichever thread serves it.
-// Bounds: the memory given to create() and a buffer for each reader.
+//   meets one reader, whose buffers are warm, whichever thread serves it.
+// Bounds: as reader.h.
 #pragma once
 
 #include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <utility>
 #include <vector>
 
-#include "lib/base/bytes.h"
 #include "tools/h2/volume.h"
+#include "tools/h2fuse/reader.h"
 
 namespace odo::h2fuse {
 
-struct Reader {
-  Reader(std::shared_ptr<const h2::Images> images, std::size_t memory_bytes)
-      : volume(std::move(images), memory_bytes) {}
-
-  [[nodiscard]] h2::FileSystem& fs() { return volume.fs(); }
-
-  // Room for an answer of `bytes`; the kernel's longest request decides how
-  // large it becomes.
-  [[nodiscard]] MutableBytes room(std::size_t bytes) {
-    if (buffer.size() < bytes) buffer.resize(bytes);
-    return MutableBytes(buffer).first(bytes);
-  }
-
-  h2::Volume volume;
-  std::vector<std::byte> buffer;
-};
-
 class Readers {
  public:
-  // `memory_bytes` is for all of them. Throws h2::Failure where the images
-  // can't be opened.
+  // `memory_bytes` are for the blocks of all of them.
   Readers(const std::shared_ptr<const h2::Images>& images, std::size_t count,
-          std::size_t memory_bytes) {
+          std::size_t memory_bytes)
+      : blocks_(memory_bytes, count) {
     for (std::size_t i = 0; i < count; ++i) {
-      all_.push_back(std::make_unique<Reader>(images, memory_bytes / count));
+      all_.push_back(std::make_unique<Reader>(images, blocks_.cache()));
       idle_.push_back(all_.back().get());
     }
   }
@@ -88,6 +70,7 @@ class Readers {
     returned_.notify_one();
   }
 
+  Blocks blocks_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Reader>> all_;

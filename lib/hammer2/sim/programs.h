@@ -129,7 +129,7 @@ inline void mixture(Engine& m) {
     m.spawn(c, "reader", [&w, c] {
       for (std::uint64_t i = 0; i < 3; ++i) {
         const auto one = w.fetch(1 + (i + c) % 4);
-        const auto two = w.fetch(1 + (i + 2 * c) % 5);
+        const auto two = w.fetch(1 + (i + c + c) % 5);
         if (one.held()) w.expect(one, 1 + (i + c) % 4);
       }
     });
