@@ -56,6 +56,16 @@ concept BlockDevice = requires(D& device, const D& constant,
   { device.read(offset_bytes, to) } -> std::same_as<Result<void>>;
 };
 
+// A device that can use word of what will be read: will_read() sets about
+// fetching the range and doesn't wait for it, or does nothing. The range lies
+// in the device, and needn't be of whole blocks. Never fails.
+template <class D>
+concept PrefetchingDevice =
+    BlockDevice<D> && requires(D& device, std::uint64_t offset_bytes,
+                               std::uint64_t length_bytes) {
+      { device.will_read(offset_bytes, length_bytes) } -> std::same_as<void>;
+    };
+
 // The check that every device makes of a request before it touches the medium.
 [[nodiscard]] constexpr Result<void> check_request(std::uint64_t offset_bytes,
                                                    std::uint64_t length_bytes,

@@ -110,6 +110,17 @@ class BlockStore {
     return cache_.publish(room, id, *count);
   }
 
+  // Tells `hints` of a block that fetch() will want, unless it is there already
+  // or can't be right.
+  template <class Hints>
+  void will_fetch(const format::Blockref& ref, Tree tree, Hints& hints) {
+    if (cache_.find(identify(ref, tree)).held()) return;
+    const Result<const Volume*> volume = volumes_.locate(ref, Error::kUnknown);
+    if (!volume) return;
+    hints.add(*(*volume)->device, ref.offset() - (*volume)->offset,
+              std::uint64_t{1} << ref.radix());
+  }
+
   // The kind of tree below a fetched inode that was reached in `in`.
   [[nodiscard]] static Tree tree_below(Tree in, const Pin& inode) {
     const Bytes bytes = inode.bytes();

@@ -26,7 +26,8 @@
 //   resolve(), kMaxPathBytes of path left over while following one; the memory
 //   given to open() and no other.
 // Complexity: every operation costs O(depth) cached blocks and a binary search
-//   in each; a sequential read costs one lookup a 64 KiB block.
+//   in each; a sequential read costs one lookup a 64 KiB block, and another
+//   where the device is one that wants to be told ahead.
 // Origin: DragonFly hammer2_vfsops.c, hammer2_chain.c (lookup and next),
 //   hammer2_xops.c (nresolve, readdir), hammer2_strategy.c (read), by way of
 //   kusumi/freebsd_hammer2 v1.2.13. The code shares no line with these: where
@@ -45,6 +46,7 @@
 #include "lib/hammer2/check_codes.h"
 #include "lib/hammer2/error.h"
 #include "lib/hammer2/path.h"
+#include "lib/hammer2/read_ahead.h"
 #include "lib/hammer2/tree.h"
 #include "lib/hammer2/types.h"
 
@@ -145,12 +147,18 @@ class FileSystem {
   Result<std::size_t> read_blocks(const Node& node, std::uint64_t offset,
                                   MutableBytes to);
   Result<void> follow_link(Path& path, Node& at);
+  void read_ahead(const Node& node, std::uint64_t offset, std::size_t length)
+  requires block::PrefetchingDevice<Device>;
+
+  struct NoReadAhead {};
 
   Store store_;
   MutableBytes path_buffer_;
   DirEntry entry_;         // lookup()'s candidate
   Node next_;              // resolve()'s next node
   format::Blockref leaf_;  // the leaf under examination
+  [[no_unique_address]] std::conditional_t<block::PrefetchingDevice<Device>,
+                                           ReadAhead, NoReadAhead> ahead_;
 };
 
 }  // namespace odo::hammer2

@@ -443,12 +443,37 @@ Result<std::size_t> FileSystem<Device, Checks, Cache>::read_body(
   return to.size();
 }
 
+// Tells the device which blocks come next, if it looks so. What is wrong with
+// them is for whoever reads them to say.
+template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
+void FileSystem<Device, Checks, Cache>::read_ahead(const Node& node,
+                                                   std::uint64_t offset,
+                                                   std::size_t length)
+requires block::PrefetchingDevice<Device>
+{
+  auto [at, end] =
+      ahead_.on_read(node.ref.data_off, offset, length, node.attributes.size);
+  DeviceHints<Device> hints;
+  while (at < end && !hints.full()) {
+    const Result<bool> found = first_leaf(store_, node.ref, Tree::kDirectory,
+                                          node.inum(), at, end - 1, leaf_);
+    if (!found || !*found) return;
+    store_.will_fetch(leaf_, Tree::kFile, hints);
+    const std::uint64_t last = range_of(leaf_).last;
+    if (last >= end) return;
+    at = last + 1;
+  }
+}
+
 // Block by block; `to` ends inside the file. What no block covers is a hole.
 template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
 Result<std::size_t> FileSystem<Device, Checks, Cache>::read_blocks(
     const Node& node, std::uint64_t offset, MutableBytes to) {
   const std::size_t wanted = to.size();
   const std::uint64_t last = offset + wanted - 1;
+  if constexpr (block::PrefetchingDevice<Device>) {
+    read_ahead(node, offset, wanted);
+  }
   while (!to.empty()) {
     ODO_TRY(const bool found, first_leaf(store_, node.ref, Tree::kDirectory,
                                          node.inum(), offset, last, leaf_));

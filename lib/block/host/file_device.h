@@ -77,6 +77,13 @@ class FileDevice {
     return {};
   }
 
+  // The kernel reads the range into its page cache meanwhile.
+  void will_read(std::uint64_t offset_bytes, std::uint64_t length_bytes) const {
+    (void)::posix_fadvise(descriptor_, static_cast<off_t>(offset_bytes),
+                          static_cast<off_t>(length_bytes),
+                          POSIX_FADV_WILLNEED);
+  }
+
  private:
   FileDevice(int descriptor, std::uint32_t block_bytes)
       : descriptor_(descriptor), block_bytes_(block_bytes) {}
@@ -86,6 +93,6 @@ class FileDevice {
   std::uint64_t size_bytes_ = 0;
 };
 
-static_assert(BlockDevice<FileDevice>);
+static_assert(PrefetchingDevice<FileDevice>);
 
 }  // namespace odo::block
