@@ -8,25 +8,23 @@
 // to has none.
 //
 // Contexts: thread, one at a time; reads block where the device does.
-// Bounds: five levels of blocks; a block a GiB of volume. Iterative.
+// Bounds: those of the tree; a block a GiB of volume.
 // Failure: findings; what lies below a bad block isn't compared, and a note
 //   says so.
-// Origin: hammer2_freemap.c, hammer2_freemap_reserve() (places),
-//   hammer2_freemap_init() (what never is free), hammer2_bmap_alloc() (avail);
-//   hammer2_bulkfree.c (states).
+// Origin: hammer2_freemap.c, hammer2_freemap_init() (what never is free),
+//   hammer2_bmap_alloc() (avail); hammer2_bulkfree.c (states).
 #pragma once
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
 #include "lib/hammer2/check/arena.h"
+#include "lib/hammer2/check/freemap_tree.h"
 #include "lib/hammer2/check/reader.h"
 #include "lib/hammer2/check/reporter.h"
 #include "lib/hammer2/check/space.h"
@@ -38,22 +36,14 @@ namespace odo::hammer2::audit {
 template <class Reader, Observer O>
 class FreemapAudit {
  public:
-  static constexpr std::size_t kLevels = format::kFreemapLevels;
-
   FreemapAudit(const typename Reader::Volumes& volumes, Reader& reader,
                SpaceMap& space, Reporter<O>& reporter)
       : volumes_(volumes),
-        reader_(reader),
         space_(space),
-        reporter_(reporter) {}
+        reporter_(reporter),
+        tree_(volumes, reader) {}
 
-  [[nodiscard]] bool init(Arena& arena) {
-    for (Level& level : levels_) {
-      level.bytes = arena.take<std::byte>(format::kFreemapBlockBytes);
-      if (level.bytes.empty()) return false;
-    }
-    return true;
-  }
+  [[nodiscard]] bool init(Arena& arena) { return tree_.init(arena); }
 
   // `blockset` is the volume header's; `allocator_beg` as it says.
   void run(Bytes blockset, std::uint64_t allocator_beg, Totals& totals) {
@@ -62,7 +52,7 @@ class FreemapAudit {
     const RefArray roots(blockset, format::kBlocksetCount);
     bool any = false;
     for (std::size_t i = 0; i < roots.size(); ++i) any |= !roots.empty(i);
-    walk(roots);
+    tree_.walk(roots, *this);
     // What no leaf speaks of.
     compare_gap(next_key_, volumes_.info().total_bytes);
     const std::uint64_t free = volumes_.info().allocator_bytes - allocated_;
@@ -79,113 +69,29 @@ class FreemapAudit {
     }
   }
 
- private:
-  static constexpr std::uint64_t kUnitBytes = std::uint64_t{1}
-                                              << format::kFreemapUnitRadix;
-  static constexpr unsigned kLevelBits = 8;
-
-  struct Level {
-    MutableBytes bytes;
-    format::Blockref ref = {};
-    std::size_t next = 0;
-    LastKey last;
-  };
-
-  template <std::size_t N>
-  [[nodiscard]] static constexpr std::string_view text(
-      const char (&literal)[N]) {
-    return {literal, N - 1};
-  }
-
-  // Which level a block is of, 0 for leaves, by its type and key bits.
-  [[nodiscard]] static std::optional<unsigned> level_of(
-      const format::Blockref& ref) {
-    const unsigned bits = ref.keybits;
-    if (bits < format::kFreemapLeafRadix ||
-        (bits - format::kFreemapLeafRadix) % kLevelBits != 0) {
-      return std::nullopt;
-    }
-    const unsigned level = (bits - format::kFreemapLeafRadix) / kLevelBits;
-    const bool leaf = ref.type == format::BlockType::kFreemapLeaf;
-    if (level >= kLevels || leaf != (level == 0) ||
-        (!leaf && ref.type != format::BlockType::kFreemapNode)) {
-      return std::nullopt;
-    }
-    return level;
-  }
-
-  // Depth first, from the references in the header down.
-  void walk(const RefArray& roots) {
-    depth_ = 0;
-    LastKey last;
-    std::size_t next = 0;
-    format::Blockref ref;
-    for (;;) {
-      if (depth_ == 0) {
-        next = roots.next_used(next, roots.size());
-        if (next == roots.size()) return;
-        roots.copy(next++, ref);
-        enter(ref, last, format::kKeyBits);
-        continue;
-      }
-      Level& top = levels_[depth_ - 1];
-      const RefArray refs(top.bytes, format::kFreemapEntries);
-      const std::size_t i = refs.next_used(top.next, refs.size());
-      if (i == refs.size()) {
-        --depth_;
-        continue;
-      }
-      top.next = i + 1;
-      refs.copy(i, ref);
-      enter(ref, top.last, top.ref.keybits);
-    }
-  }
-
-  // `last` is of the entry's siblings, `bits` of the block it stands in.
-  void enter(const format::Blockref& ref, LastKey& last, unsigned bits) {
-    const std::optional<unsigned> level = level_of(ref);
-    if (!level) return bad(error_at(Code::kBadBlockType, ref));
-    const std::optional<KeyRange> range = key_range(ref.key, ref.keybits);
-    if (!range || ref.keybits >= bits ||
-        (depth_ > 0 &&
-         (ref.key >> bits) != (levels_[depth_ - 1].ref.key >> bits)) ||
-        (last.any && range->first <= last.key)) {
-      return bad(error_at(Code::kBadKey, ref));
-    }
-    last = {.key = range->last, .any = true};
-    if (std::uint64_t{1} << ref.radix() != format::kFreemapBlockBytes) {
-      return bad(error_at(Code::kBadBlockSize, ref));
-    }
-    const std::uint64_t offset = ref.offset();
-    const std::uint64_t slot = (offset - ref.key) / format::kMaxAllocBytes;
-    const auto* volume = volumes_.find(offset, format::kFreemapBlockBytes);
-    if (volume == nullptr || offset < ref.key ||
-        !is_aligned(offset, format::kMaxAllocBytes) || slot == 0 ||
-        slot > kLevels * format::kFreemapRotation ||
-        (slot - 1) % kLevels != *level) {
-      return bad(error_at(Code::kBadBlockOffset, ref));
-    }
-    Level& down = levels_[depth_];
-    if (const auto read = reader_.read_one(ref, *volume, down.bytes); !read) {
-      return bad(read.error());
+  // What the tree tells, during run().
+  void enter(const format::Blockref& ref, const FreemapPlace&,
+             const Result<Bytes>& block) {
+    if (!block) {
+      reporter_.emit(Rule::kFreemapBlock, block.error());
+      lost_ = true;
+      return;
     }
     if (ref.mirror_tid > volumes_.info().mirror_tid) {
       reporter_.emit(Rule::kMirrorTid, error_at(Code::kBadKey, ref),
                      ref.mirror_tid, volumes_.info().mirror_tid);
     }
-    if (*level == 0) {
-      compare_leaf(ref, down.bytes);
-      return;
-    }
-    down.ref = ref;
-    down.next = 0;
-    down.last = {};
-    ++depth_;
+    if (ref.type == format::BlockType::kFreemapLeaf) compare_leaf(ref, *block);
   }
+  void leave(const format::Blockref&, const FreemapPlace&) {}
 
-  void bad(const Error& error) {
-    reporter_.emit(Rule::kFreemapBlock, error);
-    lost_ = true;
+ private:
+  static constexpr std::uint64_t kUnitBytes = std::uint64_t{1}
+                                              << format::kFreemapUnitRadix;
+  template <std::size_t N>
+  [[nodiscard]] static constexpr std::string_view text(
+      const char (&literal)[N]) {
+    return {literal, N - 1};
   }
 
   // Whether the freemap never gives this space out.
@@ -293,12 +199,10 @@ class FreemapAudit {
   }
 
   const typename Reader::Volumes& volumes_;
-  Reader& reader_;
   SpaceMap& space_;
   Reporter<O>& reporter_;
+  FreemapTree<Reader> tree_;
   Totals* totals_ = nullptr;
-  std::array<Level, kLevels> levels_ = {};
-  std::size_t depth_ = 0;
   std::uint64_t static_end_ = 0;
   std::uint64_t next_key_ = 0;   // where the next leaf should begin
   std::uint64_t allocated_ = 0;  // where space can be allocated
