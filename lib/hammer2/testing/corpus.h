@@ -49,9 +49,9 @@ inline std::string read_whole(const std::string& path) {
   return text.str();
 }
 
-// JSON, from `path` or, compressed, from `path`.zst.
-inline Json read_json(const std::string& path) {
-  if (std::ifstream(path)) return Json::parse(read_whole(path));
+// Text, from `path` or, compressed, from `path`.zst.
+inline std::string read_text(const std::string& path) {
+  if (std::ifstream(path)) return read_whole(path);
   const std::string packed = read_whole(path + ".zst");
   std::string text;
   std::string piece(ZSTD_DStreamOutSize(), '\0');
@@ -64,7 +64,11 @@ inline Json read_json(const std::string& path) {
     text.append(piece, 0, out.pos);
   }
   ZSTD_freeDCtx(context);
-  return Json::parse(text);
+  return text;
+}
+
+inline Json read_json(const std::string& path) {
+  return Json::parse(read_text(path));
 }
 
 inline std::string from_hex(const std::string& hex) {
