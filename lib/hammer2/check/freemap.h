@@ -48,7 +48,7 @@ class FreemapAudit {
   // `blockset` is the volume header's; `allocator_beg` as it says.
   void run(Bytes blockset, std::uint64_t allocator_beg, Totals& totals) {
     totals_ = &totals;
-    static_end_ = align_up(allocator_beg, SpaceMap::kPageSpan);
+    allocator_beg_ = allocator_beg;
     const RefArray roots(blockset, format::kBlocksetCount);
     bool any = false;
     for (std::size_t i = 0; i < roots.size(); ++i) any |= !roots.empty(i);
@@ -96,8 +96,7 @@ class FreemapAudit {
 
   // Whether the freemap never gives this space out.
   [[nodiscard]] bool is_static(std::uint64_t offset) const {
-    return offset < static_end_ || offset >= volumes_.info().total_bytes ||
-           offset % format::kZoneBytes < format::kZoneReserveBytes;
+    return never_given_out(offset, allocator_beg_, volumes_.info().total_bytes);
   }
 
   void compare_leaf(const format::Blockref& ref, Bytes bytes) {
@@ -203,7 +202,7 @@ class FreemapAudit {
   Reporter<O>& reporter_;
   FreemapTree<Reader> tree_;
   Totals* totals_ = nullptr;
-  std::uint64_t static_end_ = 0;
+  std::uint64_t allocator_beg_ = 0;
   std::uint64_t next_key_ = 0;   // where the next leaf should begin
   std::uint64_t allocated_ = 0;  // where space can be allocated
   bool lost_ = false;

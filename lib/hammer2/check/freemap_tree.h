@@ -48,6 +48,17 @@ struct FreemapPlace {
   return level;
 }
 
+// Whether the freemap never gives out the 4 MiB at `offset`: they lie before
+// the allocator's first byte, in a zone's reserve, or behind the volumes' end.
+[[nodiscard]] constexpr bool never_given_out(std::uint64_t offset,
+                                             std::uint64_t allocator_beg,
+                                             std::uint64_t total_bytes) {
+  constexpr std::uint64_t kSpan = std::uint64_t{1}
+                                  << format::kFreemapEntryRadix;
+  return offset / kSpan * kSpan < allocator_beg || offset >= total_bytes ||
+         offset % format::kZoneBytes < format::kZoneReserveBytes;
+}
+
 template <class Reader>
 class FreemapTree {
  public:
