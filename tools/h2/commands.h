@@ -24,6 +24,9 @@ extern const Command kSha256;
 extern const Command kManifest;
 extern const Command kDiff;
 extern const Command kCheck;
+extern const Command kShow;
+extern const Command kHexdump;
+extern const Command kFreemap;
 extern const Command kCompletion;
 extern const Command kMan;
 
