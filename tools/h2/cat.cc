@@ -8,6 +8,7 @@
 #include "tools/h2/volume.h"
 
 namespace odo::h2 {
+namespace cat_command {
 namespace {
 
 int run(const Request& request) {
@@ -22,6 +23,7 @@ int run(const Request& request) {
 }
 
 }  // namespace
+}  // namespace cat_command
 
 constinit const Command kCat = {
     .name = "cat",
@@ -36,7 +38,7 @@ constinit const Command kCat = {
         "h2 cat disk.img @DATA.snap0 /db.sqlite > db.sqlite",
     .path = PathArgument::kRequired,
     .flags = {},
-    .run = run,
+    .run = cat_command::run,
 };
 
 }  // namespace odo::h2

@@ -36,6 +36,7 @@ ABSL_FLAG(std::uint32_t, threads, 0, "N: threads, 0 for one a processor");
 ABSL_FLAG(std::uint32_t, memory, 0, "MIB: memory to use, 0 for what it takes");
 
 namespace odo::h2 {
+namespace check_command {
 namespace {
 
 constexpr int kCheckClean = 0;
@@ -329,6 +330,7 @@ constexpr std::string_view kFlags[] = {"notes", "decode", "threads", "memory",
                                        "json"};
 
 }  // namespace
+}  // namespace check_command
 
 constinit const Command kCheck = {
     .name = "check",
@@ -344,9 +346,9 @@ the sum of 4 for errors and 8 for what couldn't be checked.)",
         "h2 check --threads=1 --decode vol0.img --volume=vol1.img\n"
         "h2 check --json disk.img | jq '.findings[].path'",
     .path = PathArgument::kNone,
-    .flags = kFlags,
-    .run = run,
-    .usage_status = kCheckUsage,
+    .flags = check_command::kFlags,
+    .run = check_command::run,
+    .usage_status = check_command::kCheckUsage,
 };
 
 }  // namespace odo::h2

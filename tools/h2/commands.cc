@@ -19,7 +19,7 @@ constexpr const Command* kAll[] = {
 
 std::span<const Command* const> commands() { return kAll; }
 
-const Command* find_command(std::string_view name) {
+const Command* command_named(std::string_view name) {
   for (const Command* command : kAll) {
     if (command->name == name) return command;
   }

@@ -33,6 +33,6 @@ extern const Command kMan;
 [[nodiscard]] std::span<const Command* const> commands();
 
 // Null where there is none of that name.
-[[nodiscard]] const Command* find_command(std::string_view name);
+[[nodiscard]] const Command* command_named(std::string_view name);
 
 }  // namespace odo::h2

@@ -11,6 +11,7 @@
 #include "tools/h2/flag_text.h"
 
 namespace odo::h2 {
+namespace completion_command {
 namespace {
 
 std::string flag_words(const Command& command) {
@@ -137,6 +138,7 @@ int run(const Request& request) {
 }
 
 }  // namespace
+}  // namespace completion_command
 
 constinit const Command kCompletion = {
     .name = "completion",
@@ -148,7 +150,7 @@ constinit const Command kCompletion = {
         "h2 completion fish > ~/.config/fish/completions/h2.fish",
     .path = PathArgument::kWithoutImage,
     .flags = {},
-    .run = run,
+    .run = completion_command::run,
 };
 
 }  // namespace odo::h2

@@ -23,6 +23,7 @@ ABSL_FLAG(std::string, volume2, "",
 ABSL_FLAG(bool, times, true, "tell of modification times (--notimes: don't)");
 
 namespace odo::h2 {
+namespace diff_command {
 namespace {
 
 struct Sides {
@@ -115,6 +116,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"below", "times", "volume2", "json"};
 
 }  // namespace
+}  // namespace diff_command
 
 constinit const Command kDiff = {
     .name = "diff",
@@ -131,8 +133,8 @@ there is no difference, 1 where there is one or something couldn't be read.)",
         "h2 diff --below=/etc --notimes old.img @DATA new.img @DATA\n"
         "h2 diff --json old.img new.img",
     .path = PathArgument::kOwn,
-    .flags = kFlags,
-    .run = run,
+    .flags = diff_command::kFlags,
+    .run = diff_command::run,
 };
 
 }  // namespace odo::h2

@@ -23,6 +23,7 @@ ABSL_FLAG(bool, h, false, "amounts in KiB, MiB, …");
 ABSL_FLAG(bool, s, false, "the start only");
 
 namespace odo::h2 {
+namespace du_command {
 namespace {
 
 struct Usage {
@@ -114,6 +115,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"a", "h", "s", "depth", "json"};
 
 }  // namespace
+}  // namespace du_command
 
 constinit const Command kDu = {
     .name = "du",
@@ -125,8 +127,8 @@ constinit const Command kDu = {
         "once. Blocks that\nsnapshots share count in each PFS.",
     .examples = "h2 du -h --depth=1 disk.img\nh2 du -s disk.img @DATA /home",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = du_command::kFlags,
+    .run = du_command::run,
 };
 
 }  // namespace odo::h2

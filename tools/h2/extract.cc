@@ -32,6 +32,7 @@ ABSL_FLAG(bool, owners, false,
           "set owners as the image has them (root does without being asked)");
 
 namespace odo::h2 {
+namespace extract_command {
 namespace {
 
 using hammer2::ObjectType;
@@ -190,6 +191,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"to", "tar", "owners"};
 
 }  // namespace
+}  // namespace extract_command
 
 constinit const Command kExtract = {
     .name = "extract",
@@ -207,8 +209,8 @@ Owners are set where root asks, or --owners.)",
         "h2 extract --to=etc disk.img @DATA.snap0 /etc\n"
         "h2 extract --tar disk.img @DATA /home | zstd > home.tar.zst",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = extract_command::kFlags,
+    .run = extract_command::run,
 };
 
 }  // namespace odo::h2

@@ -36,6 +36,7 @@ ABSL_FLAG(std::string, uid, "", "[+|-]N: of this owner");
 ABSL_FLAG(bool, print0, false, "end each path by a zero byte");
 
 namespace odo::h2 {
+namespace find_command {
 namespace {
 
 // "N", "+N" or "-N", perhaps with a unit.
@@ -212,6 +213,7 @@ constexpr std::string_view kFlags[] = {"name",  "path",  "type",   "size",
                                        "uid",   "depth", "print0", "json"};
 
 }  // namespace
+}  // namespace find_command
 
 constinit const Command kFind = {
     .name = "find",
@@ -223,8 +225,8 @@ constinit const Command kFind = {
         "h2 find --type=f --size=+10M --newer=2026-01-01 disk.img @DATA /\n"
         "h2 find --print0 disk.img /src | xargs -0 -n 1 echo",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = find_command::kFlags,
+    .run = find_command::run,
 };
 
 }  // namespace odo::h2

@@ -14,6 +14,7 @@
 #include "tools/h2/volume.h"
 
 namespace odo::h2 {
+namespace info_command {
 namespace {
 
 int run(const Request& request) {
@@ -64,6 +65,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"json"};
 
 }  // namespace
+}  // namespace info_command
 
 constinit const Command kInfo = {
     .name = "info",
@@ -74,8 +76,8 @@ constinit const Command kInfo = {
         "`h2 check`\nlists them all.",
     .examples = "h2 info disk.img\nh2 info --json disk.img.zst",
     .path = PathArgument::kNone,
-    .flags = kFlags,
-    .run = run,
+    .flags = info_command::kFlags,
+    .run = info_command::run,
 };
 
 }  // namespace odo::h2

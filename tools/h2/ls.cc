@@ -18,6 +18,7 @@ ABSL_FLAG(bool, l, false, "one line with attributes for each name");
 ABSL_FLAG(bool, R, false, "with everything below");
 
 namespace odo::h2 {
+namespace ls_command {
 namespace {
 
 class Lister : public Visitor {
@@ -78,6 +79,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"l", "R", "json"};
 
 }  // namespace
+}  // namespace ls_command
 
 constinit const Command kLs = {
     .name = "ls",
@@ -90,8 +92,8 @@ constinit const Command kLs = {
         "h2 ls disk.img\nh2 ls -lR disk.img @DATA /home\n"
         "h2 ls -R --json disk.img | jq '.[].path'",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = ls_command::kFlags,
+    .run = ls_command::run,
 };
 
 }  // namespace odo::h2

@@ -17,7 +17,7 @@ namespace odo::h2 {
 namespace {
 
 const Command& command_called(const std::string& name) {
-  if (const Command* command = find_command(name)) return *command;
+  if (const Command* command = command_named(name)) return *command;
   std::vector<std::string_view> names;
   for (const Command* command : commands()) names.push_back(command->name);
   const std::string_view near = nearest(name, names);

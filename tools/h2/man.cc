@@ -12,6 +12,7 @@
 #include "tools/h2/help.h"
 
 namespace odo::h2 {
+namespace man_command {
 namespace {
 
 // Text as roff takes it: no escapes, no requests, ASCII dashes.
@@ -62,6 +63,7 @@ int run(const Request& request) {
 }
 
 }  // namespace
+}  // namespace man_command
 
 constinit const Command kMan = {
     .name = "man",
@@ -71,7 +73,7 @@ constinit const Command kMan = {
     .examples = "h2 man | man -l -\nh2 man > ~/.local/share/man/man1/h2.1",
     .path = PathArgument::kWithoutImage,
     .flags = {},
-    .run = run,
+    .run = man_command::run,
 };
 
 }  // namespace odo::h2

@@ -21,6 +21,7 @@
 #include "tools/h2/walk.h"
 
 namespace odo::h2 {
+namespace manifest_command {
 namespace {
 
 // Files from this size on aren't digested as a whole if they have holes: their
@@ -101,6 +102,7 @@ int run(const Request& request) {
 }
 
 }  // namespace
+}  // namespace manifest_command
 
 constinit const Command kManifest = {
     .name = "manifest",
@@ -117,7 +119,7 @@ sha256 and data_ranges instead: offset, length and sha256 of each run of
         "h2 manifest disk.img @DATA /etc | jq -c '{path, sha256}'",
     .path = PathArgument::kOptional,
     .flags = {},
-    .run = run,
+    .run = manifest_command::run,
 };
 
 }  // namespace odo::h2

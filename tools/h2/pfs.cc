@@ -17,6 +17,7 @@
 #include "tools/h2/volume.h"
 
 namespace odo::h2 {
+namespace pfs_command {
 namespace {
 
 void each_pfs(Volume& volume,
@@ -100,6 +101,7 @@ int run_snapshots(const Request& request) {
 constexpr std::string_view kFlags[] = {"json"};
 
 }  // namespace
+}  // namespace pfs_command
 
 constinit const Command kPfsList = {
     .name = "pfs",
@@ -110,8 +112,8 @@ constinit const Command kPfsList = {
         "is taken\nwhere a command line names none.",
     .examples = "h2 pfs disk.img\nh2 pfs --json disk.img",
     .path = PathArgument::kNone,
-    .flags = kFlags,
-    .run = run_pfs,
+    .flags = pfs_command::kFlags,
+    .run = pfs_command::run_pfs,
 };
 
 constinit const Command kSnapshots = {
@@ -124,8 +126,8 @@ constinit const Command kSnapshots = {
         "allocated below it and\ninodes as of its last flush; label.",
     .examples = "h2 snapshots disk.img\nh2 diff disk.img @DATA.snap0 @DATA",
     .path = PathArgument::kNone,
-    .flags = kFlags,
-    .run = run_snapshots,
+    .flags = pfs_command::kFlags,
+    .run = pfs_command::run_snapshots,
 };
 
 }  // namespace odo::h2

@@ -17,6 +17,7 @@
 ABSL_FLAG(bool, r, false, "every regular file below");
 
 namespace odo::h2 {
+namespace sha256_command {
 namespace {
 
 class Digester : public Visitor {
@@ -74,6 +75,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"r", "json"};
 
 }  // namespace
+}  // namespace sha256_command
 
 constinit const Command kSha256 = {
     .name = "sha256",
@@ -84,8 +86,8 @@ constinit const Command kSha256 = {
         "terminal.",
     .examples = "h2 sha256 disk.img /kernel\nh2 sha256 -r disk.img @DATA /",
     .path = PathArgument::kRequired,
-    .flags = kFlags,
-    .run = run,
+    .flags = sha256_command::kFlags,
+    .run = sha256_command::run,
 };
 
 }  // namespace odo::h2

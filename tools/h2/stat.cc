@@ -14,6 +14,7 @@
 #include "tools/h2/volume.h"
 
 namespace odo::h2 {
+namespace stat_command {
 namespace {
 
 int run(const Request& request) {
@@ -66,6 +67,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"json"};
 
 }  // namespace
+}  // namespace stat_command
 
 constinit const Command kStat = {
     .name = "stat",
@@ -74,8 +76,8 @@ constinit const Command kStat = {
     .help = "A link isn't followed. Times are in UTC.",
     .examples = "h2 stat disk.img /etc/rc.conf",
     .path = PathArgument::kRequired,
-    .flags = kFlags,
-    .run = run,
+    .flags = stat_command::kFlags,
+    .run = stat_command::run,
 };
 
 }  // namespace odo::h2

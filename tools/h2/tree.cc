@@ -18,6 +18,7 @@
 #include "tools/h2/walk.h"
 
 namespace odo::h2 {
+namespace tree_command {
 namespace {
 
 class Drawer : public Visitor {
@@ -81,6 +82,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"depth"};
 
 }  // namespace
+}  // namespace tree_command
 
 constinit const Command kTree = {
     .name = "tree",
@@ -89,8 +91,8 @@ constinit const Command kTree = {
     .help = "Everything below PATH, with the targets of links and a count.",
     .examples = "h2 tree disk.img\nh2 tree --depth=2 disk.img @DATA /home",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = tree_command::kFlags,
+    .run = tree_command::run,
 };
 
 }  // namespace odo::h2
