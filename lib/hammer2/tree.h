@@ -22,14 +22,20 @@ namespace odo::hammer2 {
 // Puts into `leaf` the leaf with the lowest key whose range touches
 // [first, last] in the tree below the inode that `inode` refers to, which was
 // reached in a tree of kind `in`. False if there is none. `leaf` and `inode`
-// may be one object. `inum` is for errors.
+// may be one object. `inum` is for errors; where one is answered, `leaf` is the
+// reference that couldn't be followed.
 template <class Store>
 [[nodiscard]] Result<bool> first_leaf(Store& store,
                                       const format::Blockref& inode, Tree in,
                                       std::uint64_t inum, std::uint64_t first,
                                       std::uint64_t last,
                                       format::Blockref& leaf) {
-  ODO_TRY(const auto root, store.fetch(inode, in, KeyRange{}, inum));
+  const auto fetched = store.fetch(inode, in, KeyRange{}, inum);
+  if (!fetched) {
+    leaf = inode;
+    return fail(fetched.error());
+  }
+  const auto& root = *fetched;
   const Tree tree = store.tree_below(in, root);
   if (tree == Tree::kNone) return false;
   for (;;) {

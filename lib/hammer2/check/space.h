@@ -104,6 +104,13 @@ class SpaceMap {
 
   [[nodiscard]] std::uint64_t used_bytes() const { return used_bytes_; }
 
+  // Whether a claimed block lies in the KiB at `offset`.
+  [[nodiscard]] bool in_use(std::uint64_t offset) const {
+    const std::size_t index = static_cast<std::size_t>(offset / kPageSpan);
+    return index < pages_.size() && pages_[index] != nullptr &&
+           (pages_[index]->used[word_of(offset)] >> bit_of(offset) & 1) != 0;
+  }
+
   // Units of 16 KiB in the 4 MiB at `offset` in which anything lies, and those
   // that the freemap must know of; a bit for each of 256.
   struct Units {
