@@ -10,9 +10,10 @@ namespace odo::h2 {
 namespace {
 
 constexpr const Command* kAll[] = {
-    &kInfo, &kPfsList, &kSnapshots, &kLs,         &kTree,   &kFind,     &kStat,
-    &kCat,  &kExtract, &kDu,        &kDiff,       &kSha256, &kManifest, &kCheck,
-    &kShow, &kHexdump, &kFreemap,   &kCompletion, &kMan,
+    &kInfo,    &kPfsList, &kSnapshots, &kLs,         &kTree,
+    &kFind,    &kStat,    &kCat,       &kExtract,    &kDu,
+    &kDiff,    &kSha256,  &kManifest,  &kCheck,      &kShow,
+    &kHexdump, &kFreemap, &kRecover,   &kCompletion, &kMan,
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ extern const Command kCheck;
 extern const Command kShow;
 extern const Command kHexdump;
 extern const Command kFreemap;
+extern const Command kRecover;
 extern const Command kCompletion;
 extern const Command kMan;
 

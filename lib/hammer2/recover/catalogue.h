@@ -460,9 +460,10 @@ void Catalogue<Medium>::finish() {
   // counts.
   const auto all = versions_.first(version_count_);
   std::sort(all.begin(), all.end(), [](const Version& a, const Version& b) {
+    // kNoPfs, and with it what lies alone, comes last.
     if (a.offset != b.offset) return a.offset < b.offset;
-    if (a.source != b.source) return a.source < b.source;
     if (a.pfs != b.pfs) return a.pfs < b.pfs;
+    if (a.source != b.source) return a.source < b.source;
     return a.tid > b.tid;
   });
   const auto same = [](const Version& a, const Version& b) {
