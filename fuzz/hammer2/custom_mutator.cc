@@ -60,7 +60,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data,
   }
   Container container =
       odo::hammer2::fuzz::decode(view(data, size).subspan(front));
-  Mutator mutator(seed, mutate_bytes);
+  Mutator mutator(seed, mutate_bytes, odo::hammer2::fuzz::mutation_focus());
   const std::vector<std::byte> kept(view(data, front).begin(),
                                     view(data, front).end());
   std::size_t changed_size = 0;
@@ -81,7 +81,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(
   Container to = odo::hammer2::fuzz::decode(first.subspan(front));
   Container from = odo::hammer2::fuzz::decode(
       second.subspan(odo::hammer2::fuzz::container_offset(second)));
-  Mutator mutator(seed, mutate_bytes);
+  Mutator mutator(seed, mutate_bytes, odo::hammer2::fuzz::mutation_focus());
   std::size_t changed_size = 0;
   if (!mutator.splice(to, from) ||
       !store(first.first(front), to, out, max_size, changed_size)) {

@@ -37,8 +37,11 @@ class Mutator {
   // Changes bytes in place in some way of its own.
   using ByteMutator = std::function<void(MutableBytes)>;
 
-  Mutator(std::uint32_t seed, ByteMutator bytes)
-      : random_(seed), mutate_bytes_(std::move(bytes)) {}
+  // Where changes go.
+  enum class Focus : std::uint8_t { kAll, kHeaders };
+
+  Mutator(std::uint32_t seed, ByteMutator bytes, Focus focus = Focus::kAll)
+      : random_(seed), mutate_bytes_(std::move(bytes)), focus_(focus) {}
 
   // One to four changes. False where nothing could be changed.
   bool mutate(Container& container) {
@@ -153,9 +156,16 @@ class Mutator {
   // --- What to change -------------------------------------------------------
 
   bool change(Container& container) {
-    if (container.volumes.empty() || one_in(24)) return change_whole(container);
+    const bool headers = focus_ == Focus::kHeaders;
+    if (container.volumes.empty() || one_in(headers ? 4 : 24)) {
+      return change_whole(container);
+    }
     const Topology topology(container);
     if (topology.nodes().empty()) return false;
+    if (headers && !one_in(4)) {
+      const Topology::Node& node = any_of(topology.nodes());
+      return change_block(container, topology, topology.header_of(node));
+    }
     if (topology.refs().empty() || one_in(8)) {
       return change_block(container, topology, any_of(topology.nodes()));
     }
@@ -489,6 +499,7 @@ class Mutator {
 
   std::mt19937 random_;
   ByteMutator mutate_bytes_;
+  Focus focus_;
   std::vector<Place> changed_;
 };
 

@@ -23,9 +23,10 @@
 #include <vector>
 
 #include "fuzz/hammer2/container.h"
+#include "fuzz/hammer2/host_checks.h"
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
-#include "lib/check/checks.h"
+#include "lib/hammer2/check/examine.h"
 #include "lib/hammer2/format/blockref.h"
 #include "lib/hammer2/format/constants.h"
 #include "lib/hammer2/format/inode.h"
@@ -98,6 +99,13 @@ class Topology {
     return bytes;
   }
 
+  // The last header found before `node`: one that leads to it.
+  [[nodiscard]] const Node& header_of(const Node& node) const {
+    const Node* at = &node;
+    while (at->type != BlockType::kVolume) --at;
+    return *at;
+  }
+
   // Where a block of `length` bytes at `offset` of all volumes' space lies.
   [[nodiscard]] std::optional<Place> locate(std::uint64_t offset,
                                             std::uint64_t length) const {
@@ -140,11 +148,42 @@ class Topology {
     }
   }
 
+  // Has every reference say what lies below it: statistics and leaf counts.
+  // Answers where that changed anything.
+  std::vector<Place> recount() {
+    std::vector<audit::detail::Sum> sums(nodes_.size());
+    std::vector<Place> changed;
+    for (const std::size_t n : order_) {
+      for (const std::size_t r : nodes_[n].refs) {
+        const Ref& ref = refs_[r];
+        Blockref value = load(ref);
+        const bool counts =
+            ref.child != kNone && (value.type == BlockType::kInode ||
+                                   value.type == BlockType::kIndirect);
+        if (counts) {
+          const audit::detail::Sum& sum = sums[ref.child];
+          const auto leaves = static_cast<std::uint16_t>(sum.leaf_count);
+          if (value.embed.stats.data_count != sum.data_count ||
+              value.embed.stats.inode_count != sum.inode_count ||
+              value.leaf_count != leaves) {
+            value.embed.stats = {.data_count = sum.data_count,
+                                 .inode_count = sum.inode_count};
+            value.leaf_count = leaves;
+            write(place_of(ref), bytes_of(value));
+            changed.push_back(place_of(ref));
+          }
+        }
+        sums[n].add(value);
+      }
+    }
+    return changed;
+  }
+
   // The bytes of a check code, at the start of Blockref::check; none where the
   // method isn't known.
   [[nodiscard]] static std::vector<std::byte> code_of(std::uint8_t methods,
                                                       Bytes block) {
-    const check::Checks checks;
+    const check::Checks& checks = host_checks();
     const auto bytes = [](const auto& value) {
       const Bytes all = bytes_of(value);
       return std::vector<std::byte>(all.begin(), all.end());
