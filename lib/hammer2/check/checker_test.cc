@@ -660,6 +660,21 @@ TEST(CheckerTest, FreeBytesOfTheVolumeHeader) {
   EXPECT_EQ(found.detail, "allocator_free");
 }
 
+// The header's word for where the allocator begins may be any number.
+TEST(CheckerTest, AllocatorThatBeginsBehindTheEnd) {
+  for (const std::uint64_t begin :
+       {std::uint64_t{ImageBuilder::kDefaultBytes} + 1, std::uint64_t{1} << 63,
+        ~std::uint64_t{0}}) {
+    Sample sample;
+    sample.finish();
+    sample.image.header().allocator_beg = begin;
+    sample.image.seal_freemap();
+    const CheckResult result = sample.run();
+    EXPECT_TRUE(result.verdicts.opened);
+    EXPECT_FALSE(result.findings.empty());
+  }
+}
+
 TEST(CheckerTest, FreemapStates) {
   EXPECT_EQ(with_entry([](format::BmapData& entry) {
               entry.linear = (4 << 20) + 1024;
