@@ -268,6 +268,25 @@ TEST(CheckerTest, SharedDataAreLegalAndProvenOnce) {
   EXPECT_EQ(result.verdicts.totals.shared_refs, 1U);
 }
 
+// Blocks whose offsets differ as their methods do, and in nothing else.
+TEST(CheckerTest, NeighboursOfOtherMethodsAreBothProven) {
+  Sample sample;
+  sample.image.use(CheckMethod::kNone);
+  // Two of 1 KiB in 2 KiB, so that bit 10 tells their offsets apart.
+  const Blockref pair =
+      sample.image.put(BlockType::kData, std::vector<std::byte>(2048), 0, 16);
+  sample.data[0] = pair;
+  sample.data[0].data_off = pair.offset() | 10;
+  sample.data[1] = sample.data[0];
+  sample.data[1].key = std::uint64_t{1} << 16;
+  sample.data[1].data_off ^= 0x400;
+  sample.data[1].methods ^= 0x04;  // no such compression
+  sample.finish();
+  const Found found = sample.only();
+  EXPECT_EQ(found.finding.rule, Rule::kBlock);
+  EXPECT_EQ(found.finding.at.code, Code::kBadCompMethod);
+}
+
 TEST(CheckerTest, OverlappingBlocks) {
   Sample sample;
   // 2 KiB that begin where the first block does and reach past its end.

@@ -66,9 +66,10 @@ class SeenSet {
   [[nodiscard]] static std::uint64_t fingerprint(const format::Blockref& ref,
                                                  unsigned mark) {
     const std::byte* check = ref.check.bytes.data();
-    std::uint64_t h = mix(ref.data_off, std::uint64_t{mark} << 16 |
-                                            std::uint64_t{ref.methods} << 8 |
-                                            std::uint64_t{ref.keybits});
+    // One after the other: bits of the offset must not meet the methods'.
+    std::uint64_t h = mix(0, ref.data_off);
+    h = mix(h, std::uint64_t{mark} << 16 | std::uint64_t{ref.methods} << 8 |
+                   std::uint64_t{ref.keybits});
     h = mix(h, load_le<std::uint64_t>(check));
     h = mix(h, load_le<std::uint64_t>(check + 8));
     h = mix(h, load_le<std::uint64_t>(check + 16));
