@@ -191,6 +191,27 @@ def odo_tool(name, srcs, deps = [], visibility = None, **kwargs):
         **kwargs
     )
 
+def odo_joined(name, srcs):
+    """Sources that are compiled as one, so that their headers are parsed once.
+
+    Each keeps what is its own in a namespace of its own. The program takes
+    `name` as a source and `name`_sources as a dependency.
+
+    Args:
+      name: as in every rule.
+      srcs: the sources.
+    """
+    native.genrule(
+        name = name,
+        srcs = srcs,
+        outs = [name + "_joined.cc"],
+        cmd = "for source in $(SRCS); do printf '#include \"%s\"\\n' $$source; done > $@",
+    )
+    native.cc_library(
+        name = name + "_sources",
+        textual_hdrs = srcs,
+    )
+
 def odo_py_test(name, srcs, data = [], size = "small", tags = [], **kwargs):
     """A Python unittest file; every case is counted by name.
 

@@ -26,6 +26,7 @@ ABSL_FLAG(std::string, png, "",
           "FILE: draw the map in a new PNG file; - for standard output");
 
 namespace odo::h2 {
+namespace freemap_command {
 namespace {
 
 namespace inspect = hammer2::inspect;
@@ -221,6 +222,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"header", "svg", "png", "json"};
 
 }  // namespace
+}  // namespace freemap_command
 
 constinit const Command kFreemap = {
     .name = "freemap",
@@ -236,8 +238,8 @@ constinit const Command kFreemap = {
         "h2 freemap --png=free.png disk.img\n"
         "h2 freemap --svg=- disk.img >free.svg",
     .path = PathArgument::kNone,
-    .flags = kFlags,
-    .run = run,
+    .flags = freemap_command::kFlags,
+    .run = freemap_command::run,
 };
 
 }  // namespace odo::h2

@@ -29,6 +29,7 @@ ABSL_FLAG(std::string, as, "",
           "KIND: take it for header, inode, refs, freemap, name or data");
 
 namespace odo::h2 {
+namespace hexdump_command {
 namespace {
 
 namespace inspect = hammer2::inspect;
@@ -295,6 +296,7 @@ int run(const Request& request) {
 constexpr std::string_view kFlags[] = {"as", "json"};
 
 }  // namespace
+}  // namespace hexdump_command
 
 constinit const Command kHexdump = {
     .name = "hexdump",
@@ -312,8 +314,8 @@ constinit const Command kHexdump = {
         "h2 hexdump --as=inode disk.img 0x8800400/1024\n"
         "h2 hexdump disk.img @DATA /etc/rc.conf",
     .path = PathArgument::kRequired,
-    .flags = kFlags,
-    .run = run,
+    .flags = hexdump_command::kFlags,
+    .run = hexdump_command::run,
 };
 
 }  // namespace odo::h2

@@ -34,6 +34,7 @@ ABSL_FLAG(bool, zeros, false,
           "fill what is lost of a file with zeros and give it its own name");
 
 namespace odo::h2 {
+namespace recover_command {
 namespace {
 
 namespace recover = hammer2::recover;
@@ -359,6 +360,7 @@ constexpr std::string_view kFlags[] = {"list", "deleted", "versions", "zeros",
                                        "json"};
 
 }  // namespace
+}  // namespace recover_command
 
 constinit const Command kRecover = {
     .name = "recover",
@@ -378,8 +380,8 @@ constinit const Command kRecover = {
         "h2 recover --deleted --list disk.img\n"
         "h2 recover --versions disk.img @DATA saved",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = recover_command::kFlags,
+    .run = recover_command::run,
 };
 
 }  // namespace odo::h2

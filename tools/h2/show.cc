@@ -29,6 +29,7 @@ ABSL_FLAG(bool, dot, false, "print a graph for dot(1)");
 ABSL_FLAG(bool, html, false, "print a page with a tree to open and close");
 
 namespace odo::h2 {
+namespace show_command {
 namespace {
 
 namespace inspect = hammer2::inspect;
@@ -204,6 +205,7 @@ constexpr std::string_view kFlags[] = {"header", "key", "block", "data",
                                        "json",   "dot", "html"};
 
 }  // namespace
+}  // namespace show_command
 
 constinit const Command kShow = {
     .name = "show",
@@ -221,8 +223,8 @@ constinit const Command kShow = {
         "h2 show --block=0x8800400 disk.img\n"
         "h2 show --html disk.img >topology.html",
     .path = PathArgument::kOptional,
-    .flags = kFlags,
-    .run = run,
+    .flags = show_command::kFlags,
+    .run = show_command::run,
 };
 
 }  // namespace odo::h2

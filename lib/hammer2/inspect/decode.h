@@ -294,26 +294,29 @@ inline void put_octal(Line& line, std::uint64_t value) {
       detail::put_octal(line, value);
       break;
     case FieldKind::kBlockType:
-      named(to_string(static_cast<format::BlockType>(low)));
+      named(hammer2::to_string(static_cast<format::BlockType>(low)));
       break;
     case FieldKind::kMethods:
-      line.hex(value).text(" (").text(to_string(format::check_method(low)));
-      line.text(", ").text(to_string(format::comp_method(low))).text(")");
+      line.hex(value).text(" (").text(
+          hammer2::to_string(format::check_method(low)));
+      line.text(", ")
+          .text(hammer2::to_string(format::comp_method(low)))
+          .text(")");
       break;
     case FieldKind::kObjectType:
-      named(to_string(static_cast<ObjectType>(low)));
+      named(hammer2::to_string(static_cast<ObjectType>(low)));
       break;
     case FieldKind::kCheckAlgo:
-      named(to_string(static_cast<CheckMethod>(low & 15)));
+      named(hammer2::to_string(static_cast<CheckMethod>(low & 15)));
       break;
     case FieldKind::kCompAlgo:
-      named(to_string(static_cast<CompMethod>(low & 15)));
+      named(hammer2::to_string(static_cast<CompMethod>(low & 15)));
       break;
     case FieldKind::kPfsType:
-      named(to_string(static_cast<format::PfsType>(low)));
+      named(hammer2::to_string(static_cast<format::PfsType>(low)));
       break;
     case FieldKind::kPfsSubtype:
-      named(to_string(static_cast<format::PfsSubtype>(low)));
+      named(hammer2::to_string(static_cast<format::PfsSubtype>(low)));
       break;
   }
   return line.view();
