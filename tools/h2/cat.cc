@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `h2 cat`: a file's content.
+#include <cstddef>
 #include <iostream>
+#include <vector>
 
 #include "tools/h2/command.h"
 #include "tools/h2/commands.h"
@@ -15,7 +17,8 @@ int run(const Request& request) {
   Volume volume(request.images);
   const hammer2::Node node =
       volume.find(request.pfs, request.path, hammer2::FollowLast::kYes);
-  read_file(volume, node, request.path, [](Bytes piece) {
+  std::vector<std::byte> buffer;
+  read_file(volume, node, request.path, buffer, [](Bytes piece) {
     std::cout.write(reinterpret_cast<const char*>(piece.data()),
                     static_cast<std::streamsize>(piece.size()));
   });

@@ -60,8 +60,8 @@ void read_range(Volume& volume, const hammer2::Node& node,
 // All of a file, in pieces.
 template <class Take>
 void read_file(Volume& volume, const hammer2::Node& node,
-               const std::string& path, const Take& take) {
-  std::vector<std::byte> buffer;
+               const std::string& path, std::vector<std::byte>& buffer,
+               const Take& take) {
   read_range(volume, node, path, 0, ~std::uint64_t{0}, buffer, take);
 }
 
@@ -74,9 +74,11 @@ void read_file(Volume& volume, const hammer2::Node& node,
 [[nodiscard]] inline std::string sha256_of(Volume& volume,
                                            const hammer2::Node& node,
                                            const std::string& path,
-                                           const check::Checks& checks) {
+                                           const check::Checks& checks,
+                                           std::vector<std::byte>& buffer) {
   auto stream = checks.sha256_stream();
-  read_file(volume, node, path, [&](Bytes piece) { stream.update(piece); });
+  read_file(volume, node, path, buffer,
+            [&](Bytes piece) { stream.update(piece); });
   return hex(stream.value());
 }
 

@@ -69,7 +69,7 @@ class Lister : public Visitor {
   void add_digests(Json& entry, const Visited& at) {
     const std::uint64_t size = at.node.attributes.size;
     if (size < kVeryLargeBytes || size <= at.node.attributes.data_bytes) {
-      entry["sha256"] = sha256_of(volume_, at.node, at.path, checks_);
+      entry["sha256"] = sha256_of(volume_, at.node, at.path, checks_, buffer_);
       return;
     }
     entry["sha256"] = nullptr;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `h2 sha256`: digests of files.
+#include <cstddef>
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "tools/h2/command.h"
@@ -42,7 +44,8 @@ class Digester : public Visitor {
 
  private:
   void show(const Visited& at) {
-    const std::string digest = sha256_of(volume_, at.node, at.path, checks_);
+    const std::string digest =
+        sha256_of(volume_, at.node, at.path, checks_, buffer_);
     if (json_) {
       Json entry;
       put_text(entry, "path", at.path);
@@ -56,6 +59,7 @@ class Digester : public Visitor {
   Volume& volume_;
   Problems& problems_;
   const check::Checks checks_ = host_checks();
+  std::vector<std::byte> buffer_;
   const bool json_ = absl::GetFlag(FLAGS_json);
   const bool whole_ = absl::GetFlag(FLAGS_r);
   Json list_ = Json::array();

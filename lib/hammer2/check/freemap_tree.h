@@ -153,7 +153,8 @@ class FreemapTree {
     const auto* volume = volumes_.find(offset, format::kFreemapBlockBytes);
     if (volume == nullptr || offset < ref.key ||
         !is_aligned(offset, format::kMaxAllocBytes) || slot == 0 ||
-        slot > format::kFreemapLevels * format::kFreemapRotation ||
+        slot >
+            std::uint64_t{format::kFreemapLevels} * format::kFreemapRotation ||
         (slot - 1) % format::kFreemapLevels != *level) {
       return fail(error_at(Code::kBadBlockOffset, ref));
     }

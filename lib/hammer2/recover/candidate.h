@@ -79,11 +79,12 @@ enum class InodeSort : std::uint8_t {
 
 // The directory entry in 128 bytes, if they are one whose name is in it.
 [[nodiscard]] inline std::optional<format::Blockref> entry_in(Bytes bytes) {
-  if (bytes.size() < sizeof(format::Blockref) ||
+  if (bytes.empty() ||
       static_cast<format::BlockType>(bytes[0]) != format::BlockType::kDirent) {
     return std::nullopt;
   }
   const auto ref = read_struct<format::Blockref>(bytes, 0);
+  if (!ref) return std::nullopt;
   const format::Dirent& dirent = ref->embed.dirent;
   if (ref->keybits != 0 || ref->data_off != 0 || dirent.inum == 0 ||
       dirent.name_len == 0 || dirent.name_len > format::kEmbeddedNameBytes ||
