@@ -3,6 +3,7 @@
 
 import sys
 
+from bench.h2 import h2_bench
 from bench.h2fuse import h2fuse_bench
 from bench.malloc import allocators, malloc_bench
 
@@ -18,7 +19,7 @@ def main(argv: list[str]) -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)
         labels = []
-    others = ["//kernel:odonata.elf", h2fuse_bench.LABEL,
+    others = ["//kernel:odonata.elf", h2_bench.LABEL, h2fuse_bench.LABEL,
               malloc_bench.LABEL]
     try:
         others += bazel.query(allocators.OUR_LABEL)
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
                 for label in labels]
     return run.main(["--binaries", *programs, "--programs",
                      "bench/boot_instructions/boot_instructions.py",
+                     "bench/h2/h2_bench.py",
                      "bench/h2fuse/h2fuse_bench.py",
                      "bench/instructions/instructions.py",
                      "bench/malloc/app_bench.py",

@@ -139,11 +139,12 @@ class Comparison {
     std::size_t i = 0;
     std::size_t j = 0;
     while (i < left.size() || j < right.size()) {
-      const bool in_left =
-          i < left.size() && (j == right.size() || left[i] <= right[j]);
-      const bool in_right =
-          j < right.size() && (i == left.size() || right[j] <= left[i]);
-      merged.push_back({in_left ? left[i] : right[j], in_left, in_right});
+      const bool in_left = i < left.size() &&
+                           (j == right.size() || left[i].name <= right[j].name);
+      const bool in_right = j < right.size() &&
+                            (i == left.size() || right[j].name <= left[i].name);
+      merged.push_back(
+          {in_left ? left[i].name : right[j].name, in_left, in_right});
       i += in_left ? 1 : 0;
       j += in_right ? 1 : 0;
     }

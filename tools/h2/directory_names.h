@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,20 +16,36 @@
 
 namespace odo::h2 {
 
-[[nodiscard]] inline std::vector<std::string> names_in(
+// A name, and the inode that its entry is for.
+struct NamedInode {
+  std::string name;
+  std::uint64_t inum = 0;
+};
+
+[[nodiscard]] inline std::vector<NamedInode> names_in(
     Volume& volume, const hammer2::Node& directory, const std::string& path,
     Problems& problems) {
-  std::vector<std::string> names;
+  std::vector<NamedInode> names;
   hammer2::DirCursor cursor;
   hammer2::DirEntry entry;
   for (;;) {
     const auto more = volume.fs().read_directory(directory, cursor, entry);
     if (!more) problems.tell(volume.failure(more.error(), path));
     if (!more || !*more) break;
-    names.emplace_back(entry.name());
+    names.push_back({std::string(entry.name()), entry.inum});
   }
-  std::sort(names.begin(), names.end());
+  std::ranges::sort(names, {}, &NamedInode::name);
   return names;
+}
+
+// The node of a name. By the inode's number, which spares a look-up of the name
+// that was just read; where that fails, by the name, for an error that tells
+// where the entry is.
+[[nodiscard]] inline hammer2::Result<void> node_of(
+    Volume& volume, const hammer2::Node& directory, const NamedInode& named,
+    hammer2::Node& out) {
+  if (volume.fs().node_by_inum(directory, named.inum, out)) return {};
+  return volume.fs().lookup(directory, named.name, out);
 }
 
 }  // namespace odo::h2

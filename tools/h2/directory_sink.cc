@@ -73,6 +73,8 @@ mode_t type_bits(ObjectType type) {
 
 DirectorySink::DirectorySink(const std::string& folder, Owners owners)
     : keep_owners_(owners == Owners::kKeep),
+      my_uid_(::geteuid()),
+      my_gid_(::getegid()),
       old_umask_(::umask(0)),
       root_(start_in(folder)),
       here_(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)) {
@@ -93,8 +95,8 @@ DirectorySink::Identity DirectorySink::identity_of(int directory) {
 
 bool DirectorySink::owner_differs(const Entry& entry) const {
   if (!keep_owners_) return false;
-  return groups_inherited_ || entry.attributes.uid != ::geteuid() ||
-         entry.attributes.gid != ::getegid();
+  return groups_inherited_ || entry.attributes.uid != my_uid_ ||
+         entry.attributes.gid != my_gid_;
 }
 
 void DirectorySink::set_attributes(int descriptor, const Entry& entry) const {

@@ -60,6 +60,8 @@ class DirectorySink : public Sink {
   [[nodiscard]] bool owner_differs(const Entry& entry) const;
 
   const bool keep_owners_;
+  const uid_t my_uid_;
+  const gid_t my_gid_;
   const mode_t old_umask_;
   block::Descriptor root_;
   block::Descriptor here_;

@@ -80,17 +80,16 @@ class Walk {
     hammer2::Node node;
     std::size_t path_length = 0;
     bool last = false;
-    std::vector<std::string> names;
+    std::vector<NamedInode> names;
     std::size_t next = 0;
   };
 
   void step(Level& level) {
-    const std::string name = std::move(level.names[level.next++]);
+    const NamedInode named = std::move(level.names[level.next++]);
     if (!path_.ends_with('/')) path_ += '/';
-    path_ += name;
+    path_ += named.name;
     hammer2::Node child;
-    if (const auto found = volume_.fs().lookup(level.node, name, child);
-        !found) {
+    if (const auto found = node_of(volume_, level.node, named, child); !found) {
       problems_.tell(volume_.failure(found.error(), path_));
       return;
     }

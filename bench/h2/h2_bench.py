@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""h2 extract beside tar -x and unsquashfs: the same trees into a fresh folder.
+
+The trees come from genuine HAMMER2 images (ODO_CORPUS_DIR, or
+../shared/hammer2); tar and mksquashfs (LZ4) pack them again for the peers.
+Everything lies in memory (/dev/shm where there is one): a disk's file system
+takes ten times as long as any of the three and hides them. All run on one CPU,
+unsquashfs with one thread that unpacks.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).absolute().parents[2]
+if not __package__:  # run as a script: imports start at the root all the same
+    sys.path[0] = str(_ROOT)
+
+# pylint: disable=wrong-import-position
+from tools.bench.model import OURS, BenchError  # noqa: E402
+from tools.corpus import corpus  # noqa: E402
+
+LABEL = "//tools/h2"
+_LIMIT_S = 120
+_PEERS = ("tar", "unsquashfs")
+_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    image: str  # of the corpus
+    unit: str
+    rounds: int
+
+
+_CASES = (
+    Case("extract-20K", "bigdir", "items/s", 7),
+    Case("extract-40M", "bigfile-40m-lz4", "B/s", 15),
+)
+
+
+def record_name(case: Case, contender: str) -> str:
+    return f"h2/{case.name}/{contender}"
+
+
+def run(command: list[str]) -> float:
+    """The seconds that a command takes."""
+    start = time.perf_counter()
+    result = subprocess.run(command, capture_output=True, check=False,
+                            timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    if result.returncode != 0:
+        last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise BenchError(f"{command[0]} fails" + "".join(f": {l}" for l in last))
+    return seconds
+
+
+class Packed:
+    """Each tree as HAMMER2, as a tar and as a squashfs, in `work`."""
+
+    def __init__(self, program: Path, work: Path) -> None:
+        if not program.is_file():
+            raise BenchError(f"{program.name} is not built; run: "
+                             f"bazel build --config=opt {LABEL}")
+        for name in ("tar", "mksquashfs", "unsquashfs"):
+            if shutil.which(name) is None:
+                raise BenchError(f"{name} is missing: ./odo setup")
+        os.environ.setdefault("ODO_CORPUS_DIR",
+                              str(_ROOT.parent / "shared/hammer2"))
+        found = corpus.find(work)
+        if found is None:
+            raise BenchError("no corpus: ODO_CORPUS_DIR is not set")
+        self._corpus, self._program, self._work = found, program, work
+        self.target = work / "target"
+
+    def source(self, name: str) -> Path:
+        """The tree itself, unpacked once."""
+        source = self._work / f"{name}.source"
+        if not source.exists():
+            run([str(self._program), "extract", f"--to={source}",
+                 str(self._corpus.unpack(name)[0])])
+            run(["tar", "-cf", f"{source}.tar", "-C", str(source), "."])
+            run(["mksquashfs", str(source), f"{source}.squashfs", "-comp",
+                 "lz4", "-quiet", "-no-progress"])
+        return source
+
+    def commands(self, name: str) -> dict[str, list[str]]:
+        """What makes the tree `name` below the target, by contender."""
+        source = self.source(name)
+        return {
+            OURS: [str(self._program), "extract", f"--to={self.target}",
+                   str(self._corpus.unpack(name)[0])],
+            "tar": ["tar", "-xf", f"{source}.tar", "-C", str(self.target)],
+            "unsquashfs": ["unsquashfs", "-q", "-n", "-f", "-p", "1", "-d",
+                           str(self.target), f"{source}.squashfs"],
+        }
+
+    def amount(self, case: Case) -> int:
+        """What is made: files, or bytes."""
+        files = [path for path in self.source(case.image).rglob("*")
+                 if path.is_file()]
+        if case.unit == "items/s":
+            return len(files)
+        return sum(path.stat().st_size for path in files)
+
+
+def take(packed: Packed, cases: list[Case], quick: bool) -> Iterator[dict]:
+    """A record for each round of each contender, taking turns."""
+    for case in cases:
+        commands = packed.commands(case.image)
+        amount = packed.amount(case)
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        order = random.Random(1)
+        for _ in range(min(case.rounds, 3) if quick else case.rounds):
+            for contender in order.sample(list(commands), len(commands)):
+                packed.target.mkdir()
+                seconds = run(commands[contender])
+                shutil.rmtree(packed.target)
+                yield {"name": record_name(case, contender),
+                       "value": amount / seconds, "unit": case.unit,
+                       "better": "higher"}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", type=Path, metavar="FILE",
+                        default=_ROOT / "bazel-bin/tools/h2/h2",
+                        help="h2 (default: where Bazel puts it)")
+    parser.add_argument("--only", default="", metavar="TEXT",
+                        help="only cases whose name contains this")
+    parser.add_argument("--quick", action="store_true",
+                        help="measure less: for a first look")
+    parser.add_argument("--records", action="store_true",
+                        help="print records for tools/bench/run.py (always so)")
+    parser.add_argument("--list", action="store_true",
+                        help="print the names of the records and stop")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    arguments = parse(argv)
+    cases = [case for case in _CASES if arguments.only in case.name]
+    if arguments.list:
+        for case in cases:
+            for contender in (OURS, *_PEERS):
+                print(record_name(case, contender))
+        return 0
+    try:
+        with tempfile.TemporaryDirectory(
+                dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+            packed = Packed(arguments.program.absolute(),
+                            Path(folder).resolve())
+            for record in take(packed, cases, arguments.quick):
+                print(json.dumps(record), flush=True)
+        return 0
+    except (BenchError, OSError, subprocess.SubprocessError) as error:
+        print(f"h2_bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program's words; its figures want a quiet machine."""
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+from bench.h2 import h2_bench
+from tools.bench import goals
+from tools.bench.model import OURS, BenchError, parse_name
+
+
+class WordsTest(unittest.TestCase):
+
+    def listed(self) -> list[str]:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            self.assertEqual(h2_bench.main(["--list"]), 0)
+        return output.getvalue().split()
+
+    def test_every_case_has_us_and_its_peers(self) -> None:
+        contenders: dict[str, set[str]] = {}
+        for line in self.listed():
+            name = parse_name(line)
+            contenders.setdefault(name.key, set()).add(name.contender)
+        self.assertEqual(len(contenders), 2)
+        for found in contenders.values():
+            self.assertEqual(found, {OURS, "tar", "unsquashfs"})
+
+    def test_every_case_has_a_goal(self) -> None:
+        wanted = goals.load(Path("bench/goals.json"))
+        for line in self.listed():
+            self.assertIsNotNone(goals.find(wanted, parse_name(line).key))
+
+    def test_says_what_is_not_built(self) -> None:
+        complaint = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, \
+                contextlib.redirect_stderr(complaint):
+            status = h2_bench.main(["--program", f"{folder}/none"])
+        self.assertEqual(status, 1)
+        self.assertIn("bazel build --config=opt //tools/h2",
+                      complaint.getvalue())
+
+    def test_a_command_that_fails_ends_the_measurement(self) -> None:
+        with self.assertRaisesRegex(BenchError, "^false fails"):
+            h2_bench.run(["false"])
+
+
+if __name__ == "__main__":
+    unittest.main()
