@@ -9,8 +9,6 @@ takes ten times as long as any of the three and hides them. All run on one CPU,
 unsquashfs with one thread that unpacks.
 """
 
-import argparse
-import json
 import os
 import random
 import shutil
@@ -27,8 +25,8 @@ if not __package__:  # run as a script: imports start at the root all the same
     sys.path[0] = str(_ROOT)
 
 # pylint: disable=wrong-import-position
+from tools.bench import script  # noqa: E402
 from tools.bench.model import OURS, BenchError  # noqa: E402
-from tools.corpus import corpus  # noqa: E402
 
 LABEL = "//tools/h2"
 _LIMIT_S = 120
@@ -70,18 +68,9 @@ class Packed:
     """Each tree as HAMMER2, as a tar and as a squashfs, in `work`."""
 
     def __init__(self, program: Path, work: Path) -> None:
-        if not program.is_file():
-            raise BenchError(f"{program.name} is not built; run: "
-                             f"bazel build --config=opt {LABEL}")
-        for name in ("tar", "mksquashfs", "unsquashfs"):
-            if shutil.which(name) is None:
-                raise BenchError(f"{name} is missing: ./odo setup")
-        os.environ.setdefault("ODO_CORPUS_DIR",
-                              str(_ROOT.parent / "shared/hammer2"))
-        found = corpus.find(work)
-        if found is None:
-            raise BenchError("no corpus: ODO_CORPUS_DIR is not set")
-        self._corpus, self._program, self._work = found, program, work
+        script.require(program, LABEL, ("tar", "mksquashfs", "unsquashfs"))
+        self._corpus = script.open_corpus(work)
+        self._program, self._work = program, work
         self.target = work / "target"
 
     def source(self, name: str) -> Path:
@@ -132,43 +121,20 @@ def take(packed: Packed, cases: list[Case], quick: bool) -> Iterator[dict]:
                        "better": "higher"}
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--program", type=Path, metavar="FILE",
-                        default=_ROOT / "bazel-bin/tools/h2/h2",
-                        help="h2 (default: where Bazel puts it)")
-    parser.add_argument("--only", default="", metavar="TEXT",
-                        help="only cases whose name contains this")
-    parser.add_argument("--quick", action="store_true",
-                        help="measure less: for a first look")
-    parser.add_argument("--records", action="store_true",
-                        help="print records for tools/bench/run.py (always so)")
-    parser.add_argument("--list", action="store_true",
-                        help="print the names of the records and stop")
-    return parser.parse_args(argv)
-
-
 def main(argv: list[str]) -> int:
-    arguments = parse(argv)
+    arguments = script.parse(argv, __doc__, LABEL)
     cases = [case for case in _CASES if arguments.only in case.name]
-    if arguments.list:
-        for case in cases:
-            for contender in (OURS, *_PEERS):
-                print(record_name(case, contender))
-        return 0
-    try:
+    names = [record_name(case, contender) for case in cases
+             for contender in (OURS, *_PEERS)]
+
+    def measure() -> Iterator[dict]:
         with tempfile.TemporaryDirectory(
                 dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
             packed = Packed(arguments.program.absolute(),
                             Path(folder).resolve())
-            for record in take(packed, cases, arguments.quick):
-                print(json.dumps(record), flush=True)
-        return 0
-    except (BenchError, OSError, subprocess.SubprocessError) as error:
-        print(f"h2_bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+            yield from take(packed, cases, arguments.quick)
+
+    return script.main(arguments, "h2_bench", names, measure)
 
 
 if __name__ == "__main__":

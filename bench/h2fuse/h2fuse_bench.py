@@ -11,12 +11,9 @@ two otherwise.
 Needs /dev/fuse and root, which may mount without asking.
 """
 
-import argparse
 import contextlib
-import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,8 +27,8 @@ if not __package__:  # run as a script: imports start at the root all the same
     sys.path[0] = str(_ROOT)
 
 # pylint: disable=wrong-import-position
+from tools.bench import script  # noqa: E402
 from tools.bench.model import OURS, BenchError  # noqa: E402
-from tools.corpus import corpus  # noqa: E402
 
 LABEL = "//tools/h2fuse"
 _PEER = "fuse2fs"
@@ -121,18 +118,9 @@ class Images:
     """Each tree as HAMMER2 and as ext4, in `work`."""
 
     def __init__(self, program: Path, work: Path) -> None:
-        if not program.is_file():
-            raise BenchError(f"{program.name} is not built; run: "
-                             f"bazel build --config=opt {LABEL}")
-        for name in (_PEER, "mkfs.ext4"):
-            if shutil.which(name) is None:
-                raise BenchError(f"{name} is missing: ./odo setup")
-        os.environ.setdefault("ODO_CORPUS_DIR",
-                              str(_ROOT.parent / "shared/hammer2"))
-        found = corpus.find(work)
-        if found is None:
-            raise BenchError("no corpus: ODO_CORPUS_DIR is not set")
-        self._corpus, self._program, self._work = found, program, work
+        script.require(program, LABEL, (_PEER, "mkfs.ext4"))
+        self._corpus = script.open_corpus(work)
+        self._program, self._work = program, work
         self.mountpoint = work / "mnt"
         self.mountpoint.mkdir()
 
@@ -166,41 +154,19 @@ def take(images: Images, cases: list[Case], quick: bool) -> Iterator[dict]:
                        "unit": case.unit, "better": "higher"}
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--program", type=Path, metavar="FILE",
-                        default=_ROOT / "bazel-bin/tools/h2fuse/h2fuse",
-                        help="h2fuse (default: where Bazel puts it)")
-    parser.add_argument("--only", default="", metavar="TEXT",
-                        help="only cases whose name contains this")
-    parser.add_argument("--quick", action="store_true",
-                        help="measure less: for a first look")
-    parser.add_argument("--records", action="store_true",
-                        help="print records for tools/bench/run.py (always so)")
-    parser.add_argument("--list", action="store_true",
-                        help="print the names of the records and stop")
-    return parser.parse_args(argv)
-
-
 def main(argv: list[str]) -> int:
-    arguments = parse(argv)
+    arguments = script.parse(argv, __doc__, LABEL)
     cases = [case for case in _CASES if arguments.only in case.name]
-    if arguments.list:
-        for case in cases:
-            print(record_name(case, OURS), record_name(case, _PEER), sep="\n")
-        return 0
-    try:
+    names = [record_name(case, contender) for case in cases
+             for contender in (OURS, _PEER)]
+
+    def measure() -> Iterator[dict]:
         with tempfile.TemporaryDirectory() as folder:
             images = Images(arguments.program.absolute(),
                             Path(folder).resolve())
-            for record in take(images, cases, arguments.quick):
-                print(json.dumps(record), flush=True)
-        return 0
-    except (BenchError, OSError, subprocess.SubprocessError) as error:
-        print(f"h2fuse_bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+            yield from take(images, cases, arguments.quick)
+
+    return script.main(arguments, "h2fuse_bench", names, measure)
 
 
 if __name__ == "__main__":
