@@ -255,6 +255,32 @@ TEST(HostileTest, EmptyIndirectBlocks) {
   EXPECT_TRUE(at.verify().empty());
 }
 
+// Far below many levels, of which each holds hundreds of blocks that hold
+// nothing: a search doesn't go there again and again.
+TEST(HostileTest, EmptyIndirectBlocksWithoutEnd) {
+  ImageBuilder image(std::uint64_t{16} << 20);
+  const Blockref nothing =
+      image.put(BlockType::kIndirect, std::vector<std::byte>(65536), 0, 1);
+  Blockref inner = {};
+  for (unsigned bits = 40; bits <= 63; ++bits) {
+    const std::uint64_t base = ~std::uint64_t{0} << bits;
+    std::vector<Blockref> refs;
+    for (std::uint64_t i = 0; i < 511; ++i) {
+      refs.push_back(nothing);
+      refs.back().keybits = static_cast<std::uint8_t>(bits - 10);
+      refs.back().key = base + (i << (bits - 10));
+    }
+    if (inner.type == BlockType::kIndirect) refs.push_back(inner);
+    inner = image.indirect(refs, base, bits);
+  }
+  Inode root = ImageBuilder::directory(1);
+  image.attach(root, {inner});
+  image.finish(root);
+  Mounted at(image);
+  EXPECT_EQ(at.code("/"), Code::kTooDeep);
+  EXPECT_LT(at.device().reads(), kMaxSearchBlocks + 100U);
+}
+
 TEST(HostileTest, TypesOfBlocks) {
   for (const BlockType type :
        {BlockType::kInode, BlockType::kDirent, BlockType::kFreemapNode,

@@ -4,6 +4,8 @@
 // Contexts: thread; may block where the device does. Iterative: at most three
 //   blocks are pinned at a time, whatever the depth.
 // Failure: what fetching a block on the way says.
+//   A search that passes over blocks that hold nothing until it has looked at
+//   kMaxSearchBlocks is kTooDeep: no writer leaves many such blocks behind.
 // Complexity: O(depth) blocks, mostly cached, for each indirect block that
 //   turns out to hold nothing in range; since ranges of siblings don't overlap
 //   (V1) no block is visited twice for that.
@@ -18,6 +20,9 @@
 #include "lib/hammer2/validate.h"
 
 namespace odo::hammer2 {
+
+// Indirect blocks that one search looks at, those above others each time.
+inline constexpr unsigned kMaxSearchBlocks = 4096;
 
 // Puts into `leaf` the leaf with the lowest key whose range touches
 // [first, last] in the tree below the inode that `inode` refers to, which was
@@ -38,6 +43,7 @@ template <class Store>
   const auto& root = *fetched;
   const Tree tree = store.tree_below(in, root);
   if (tree == Tree::kNone) return false;
+  unsigned blocks = 0;
   for (;;) {
     typename Store::Pin pin;  // the indirect block at hand, if any
     KeyRange range;
@@ -51,6 +57,9 @@ template <class Store>
       if (i == refs.size() || refs.key(i) > last) break;
       refs.copy(i, leaf);
       if (leaf.type != format::BlockType::kIndirect) return true;
+      if (++blocks > kMaxSearchBlocks) {
+        return fail(error_at(Code::kTooDeep, leaf, inum));
+      }
       range = range_of(leaf);
       ODO_TRY(pin, store.fetch(leaf, tree, range, inum));
     }
