@@ -7,7 +7,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,8 +18,10 @@
 #include "fuzz/hammer2/session.h"
 #include "lib/base/bytes.h"
 #include "lib/base/check.h"
+#include "lib/hammer2/check/arena.h"
 #include "lib/hammer2/check/examine.h"
 #include "lib/hammer2/check/inodes.h"
+#include "lib/hammer2/check/seen_set.h"
 #include "lib/hammer2/check/space.h"
 #include "lib/hammer2/format/dirhash.h"
 #include "lib/hammer2/format/freemap.h"
@@ -365,6 +369,73 @@ void space(Input& input) {
   }
 }
 
+// The table of inodes against a map, with numbers that somebody may have chosen
+// so that they meet in it.
+void inodes(Input& input) {
+  static std::vector<std::byte> memory(std::size_t{1} << 20);
+  audit::InodeTable table;
+  table.reset(memory);
+  std::map<std::uint64_t, std::uint32_t> plain;
+  // Inverse of the table's multiplier: numbers whose hashes are neighbours.
+  constexpr std::uint64_t kInverse = 0xf1de83e19937733d;
+  static_assert(kInverse * 0x9e3779b97f4a7c15 == 1);
+  // Numbers that all meet cost as many steps each as there are.
+  unsigned left = 8192;
+  bool full = false;
+  const auto add = [&](std::uint64_t inum) {
+    if (inum == audit::InodeRecord::kEmpty || full || left == 0) return;
+    --left;
+    audit::InodeRecord* record = table.find_or_add(inum);
+    full = record == nullptr;
+    if (full) return;
+    ODO_CHECK(record->inum == inum && record->entries == plain[inum]);
+    plain[inum] = ++record->entries;
+  };
+  while (!input.empty()) {
+    const std::uint8_t kind = input.byte();
+    const std::uint64_t number = input.word();
+    if (kind % 4 != 0) {
+      for (unsigned i = 0; i < kind; ++i) add(number + i);
+      continue;
+    }
+    for (std::uint64_t i = 0; i < std::uint64_t{kind} << 8; ++i) {
+      const std::uint64_t place = (number >> 50 << 50 | i) * kInverse;
+      if (place >> 60 == 0) add(place << 4 | (i & 15));
+    }
+  }
+  ODO_CHECK(full || table.size() == plain.size());
+  for (const auto& [inum, entries] : plain) {
+    const audit::InodeRecord* record = table.find(inum);
+    ODO_CHECK(full || record != nullptr);
+    ODO_CHECK(record == nullptr || record->entries == entries);
+  }
+}
+
+// The set of proven references against what has been put into it.
+void seen(Input& input) {
+  static std::vector<std::byte> memory(std::size_t{1} << 15);
+  audit::Arena arena(MutableBytes(memory).first(input.number(2) % 32768));
+  audit::SeenSet set;
+  set.init(arena);
+  std::set<std::uint64_t> plain;
+  while (!input.empty()) {
+    const std::uint64_t base = input.number(3);
+    const unsigned count = input.byte();
+    for (unsigned i = 0; i < count; ++i) {
+      Blockref ref = {};
+      ref.data_off = (base + i) << 10;
+      const unsigned mark = (base & 3) == 0 ? 1 : 0;
+      const std::uint64_t name = ref.data_off | mark;
+      const bool is_new = set.insert(ref, mark);
+      // Once it is full, what is known is known and all else is new.
+      ODO_CHECK(is_new == !plain.contains(name));
+      ODO_CHECK(set.full() || set.contains(ref, mark));
+      if (set.contains(ref, mark)) plain.insert(name);
+    }
+  }
+  ODO_CHECK(set.empty() == plain.empty());
+}
+
 }  // namespace
 }  // namespace odo::hammer2::fuzz
 
@@ -372,7 +443,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
   using namespace odo::hammer2::fuzz;  // NOLINT: a file of one function
   Input input({reinterpret_cast<const std::byte*>(data), size});
-  switch (input.byte() % 7) {
+  switch (input.byte() % 9) {
     case 0:
       references(input);
       break;
@@ -390,6 +461,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
       break;
     case 5:
       texts(input);
+      break;
+    case 6:
+      inodes(input);
+      break;
+    case 7:
+      seen(input);
       break;
     default:
       space(input);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -110,6 +111,9 @@ class Session {
         most_reads_(reads_for(container)) {}
 
   void run() {
+    const auto too_little = fs_->open(devices_.all(), memory_.first(4096));
+    ODO_CHECK(!too_little && too_little.error().code == Code::kNoMemory);
+    check_told(too_little.error());
     const auto opened =
         counted([&] { return fs_->open(devices_.all(), memory_); });
     if (!opened) {
@@ -265,6 +269,12 @@ class Session {
     ODO_CHECK(!read && read.error().code == Code::kIsDirectory);
     const auto link = fs_->read_link(directory, few);
     ODO_CHECK(!link && link.error().code == Code::kNotSymlink);
+    static const std::string long_name(256, 'n');
+    Node node;
+    const auto found = fs_->lookup(directory, long_name, node);
+    ODO_CHECK(!found && found.error().code == Code::kNameTooLong);
+    ODO_CHECK(fs_->lookup(directory, ".", node));
+    ODO_CHECK(node.ref.data_off == directory.ref.data_off);
   }
 
   void look_into(const Node& node) {
