@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/base/bytes.h"
+#include "lib/block/host/descriptor.h"
 
 namespace odo::h2 {
 
@@ -27,29 +28,20 @@ class NewTree {
 
   // Made where there is none.
   explicit NewTree(const std::string& folder);
-  NewTree(const NewTree&) = delete;
-  NewTree& operator=(const NewTree&) = delete;
-  ~NewTree();
 
   // A new file, for writing anywhere in it.
   class File {
    public:
-    File(File&& other) noexcept
-        : descriptor_(std::exchange(other.descriptor_, -1)),
-          path_(std::move(other.path_)) {}
-    File& operator=(File&&) = delete;
-    ~File();
-
     void write(std::uint64_t offset, Bytes bytes);
     // Sets length, permission bits and time, and closes it.
     void finish(std::uint64_t size, std::uint32_t mode, std::uint64_t mtime_us);
 
    private:
     friend class NewTree;
-    File(int descriptor, std::string path)
-        : descriptor_(descriptor), path_(std::move(path)) {}
+    File(block::Descriptor descriptor, std::string path)
+        : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
 
-    int descriptor_;
+    block::Descriptor descriptor_;
     std::string path_;
   };
 
@@ -59,11 +51,10 @@ class NewTree {
   [[nodiscard]] bool exists(const Path& path);
 
  private:
-  // The folder that `path` lies in, made as needed; the caller closes it.
-  [[nodiscard]] int open_parent(const Path& path);
+  // The folder that `path` lies in, made as needed.
+  [[nodiscard]] block::Descriptor open_parent(const Path& path);
 
-  std::string name_;
-  int folder_;
+  block::Descriptor folder_;
 };
 
 }  // namespace odo::h2

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `h2 recover`: what can be read of a damaged image, and what is still there of
 // deleted files and older versions.
-#include <unistd.h>
-
 #include <array>
 #include <cstdint>
 #include <iostream>
@@ -21,6 +19,7 @@
 #include "tools/h2/commands.h"
 #include "tools/h2/common_flags.h"
 #include "tools/h2/inspected.h"
+#include "tools/h2/meter.h"
 #include "tools/h2/new_tree.h"
 #include "tools/h2/print.h"
 #include "tools/h2/problems.h"
@@ -64,16 +63,19 @@ class Progress {
   void lost(const hammer2::Error& error, std::string_view pfs) {
     std::string line = text_of(error);
     if (!pfs.empty()) line = "@" + printable(pfs) + ": " + line;
+    meter_.clear();
     problems_.tell(line);
   }
   void progress(std::uint64_t done, std::uint64_t total) {
-    if (::isatty(STDERR_FILENO) == 0 || total == 0) return;
-    std::cerr << absl::StrFormat("\rscanned %u%%%s", done * 100 / total,
-                                 done == total ? "\n" : "");
+    if (total == 0 || !meter_.due()) return;
+    meter_.show(absl::StrFormat("scanned %u%%", done * 100 / total));
   }
+  // The scan is over.
+  void finish() { meter_.clear(); }
 
  private:
   Problems& problems_;
+  Meter meter_;
 };
 
 NewTree::Path path_of(const Catalogue& catalogue, const Version& version,
@@ -339,6 +341,7 @@ int run(const Request& request) {
       !catalogue->newest_is_whole()) {
     catalogue->scan(progress);
   }
+  progress.finish();
   catalogue->finish();
   if (catalogue->full()) {
     problems.tell("there is more than there is memory for: some is left out");
