@@ -337,7 +337,9 @@ class Session {
   void note(const Error& error) {
     check_told(error);
     digest_.add(error);
-    any_bad_ = any_bad_ || kind_of(error.code) != ErrorKind::kRequest;
+    // Blocks that hold nothing are sound, and too many of them a search's end.
+    any_bad_ = any_bad_ || (kind_of(error.code) != ErrorKind::kRequest &&
+                            error.code != Code::kTooDeep);
     // What nobody did wrong can't happen.
     ODO_CHECK(error.code != Code::kNoMemory);
     ODO_CHECK(error.code != Code::kDeviceError || fails());
