@@ -136,7 +136,7 @@ def odo_fuzz(name, srcs, deps = [], corpus = None, data = []):
 
     `name` itself is a fuzzer only under --config=fuzz, so it is manual; the
     test `name`_corpus runs the same entry point over every file of `corpus`
-    in any configuration.
+    in any configuration but TSan's: it has one thread.
 
     Args:
       name: ends in _fuzz; `./odo fuzz` takes it without that ending.
@@ -162,6 +162,7 @@ def odo_fuzz(name, srcs, deps = [], corpus = None, data = []):
         copts = HOST_COPTS,
         data = data + [":" + name + "_seeds"],
         size = "medium",
+        tags = ["notsan"],
         deps = deps,
     )
     native.filegroup(
