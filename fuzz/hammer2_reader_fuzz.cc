@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/hammer2/session.h"
 #include "lib/block/faulty_device.h"
 #include "lib/block/memory_device.h"
 #include "lib/hammer2/filesystem.h"
@@ -28,14 +29,7 @@
 namespace odo::hammer2::testing {
 namespace {
 
-// Believes every check code that it is shown.
-struct BelieveAll {
-  static constexpr Verdict block(const format::Blockref&, Bytes) {
-    return Verdict::kMatch;
-  }
-  static constexpr bool header_crc(Bytes, std::uint32_t) { return true; }
-};
-static_assert(CheckPolicy<BelieveAll>);
+using fuzz::BelieveAll;
 
 // The volume as it is before changes, made once.
 class Volume {

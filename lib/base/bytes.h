@@ -127,4 +127,11 @@ inline void zero_bytes(MutableBytes to) {
          (a.empty() || __builtin_memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
+// At the speed of memcmp: the first is zero, and each is as the one before.
+[[nodiscard]] inline bool all_zero(Bytes bytes) {
+  return bytes.empty() ||
+         (bytes[0] == std::byte{0} &&
+          equal_bytes(bytes.first(bytes.size() - 1), bytes.subspan(1)));
+}
+
 }  // namespace odo

@@ -133,5 +133,16 @@ TEST(BytesDeathTest, CopyIntoTooLittleStopsInDebugBuilds) {
 }
 #endif
 
+TEST(AllZeroTest, SeesAnyByteThatIsnt) {
+  std::array<std::byte, 9> bytes = {};
+  EXPECT_TRUE(all_zero({}));
+  EXPECT_TRUE(all_zero(bytes));
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = std::byte{1};
+    EXPECT_FALSE(all_zero(bytes)) << i;
+    bytes[i] = std::byte{0};
+  }
+}
+
 }  // namespace
 }  // namespace odo

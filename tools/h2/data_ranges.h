@@ -31,11 +31,6 @@ inline constexpr std::size_t kPageBytes = 4096;
 
 namespace detail {
 
-[[nodiscard]] inline bool is_zero(Bytes bytes) {
-  return std::ranges::all_of(bytes,
-                             [](std::byte b) { return b == std::byte{0}; });
-}
-
 inline void append(std::vector<DataRange>& to, std::uint64_t offset,
                    std::uint64_t length) {
   if (!to.empty() && to.back().offset + to.back().length == offset) {
@@ -75,7 +70,7 @@ void each_extent(Volume& volume, const hammer2::Node& file,
     read_range(volume, file, path, begin, end, buffer, [&](Bytes piece) {
       while (!piece.empty()) {
         const Bytes page = piece.first(std::min(piece.size(), kPageBytes));
-        if (!detail::is_zero(page)) detail::append(ranges, at, page.size());
+        if (!all_zero(page)) detail::append(ranges, at, page.size());
         at += page.size();
         piece = piece.subspan(page.size());
       }

@@ -20,7 +20,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,12 +43,6 @@ inline ImageResult<Descriptor> nameless_file() {
   if (file.get() < 0) return fail(system_error(name, errno));
   ::unlink(name.c_str());
   return file;
-}
-
-[[nodiscard]] inline bool all_zero(Bytes bytes) {
-  return bytes.empty() ||
-         (bytes[0] == std::byte{0} &&
-          std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 // All frames of `from` into `to`, leaving holes for 64 KiB runs of zeros.

@@ -68,11 +68,6 @@ struct FieldView {
 
 namespace detail {
 
-[[nodiscard]] inline bool all_zero(Bytes bytes) {
-  return std::all_of(bytes.begin(), bytes.end(),
-                     [](std::byte b) { return b == std::byte{0}; });
-}
-
 // The fields of one structure, which begins at `base`, of a block.
 template <class Visit>
 void tell_fields(Bytes block, std::size_t base, format::Fields fields,
