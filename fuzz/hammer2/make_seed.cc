@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "make_seed: %s: read error\n", argv[i]);
         return 1;
       }
-      if (!block::detail::all_zero(piece)) volume.bytes.write(at, piece);
+      if (!all_zero(piece)) volume.bytes.write(at, piece);
     }
     whole.volumes.push_back(std::move(volume));
   }
