@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The least that a block device may be. A template that compiles over this type
-// uses nothing beyond the concept; it exists to be instantiated, not to run.
+// The least that a block device may be, and one that can be written. A template
+// that compiles over these types uses nothing beyond the concepts; they exist
+// to be instantiated, not to run.
 //
 // Contexts: none. Members are defined so that an explicit instantiation links.
 #pragma once
@@ -25,6 +26,16 @@ class ArchetypeDevice {
   }
 };
 
+class ArchetypeWritableDevice : public ArchetypeDevice {
+ public:
+  [[nodiscard]] Result<void> write(std::uint64_t, Bytes) {
+    return fail(Error::kOutOfRange);
+  }
+  [[nodiscard]] Result<void> flush() { return fail(Error::kIo); }
+};
+
 static_assert(BlockDevice<ArchetypeDevice>);
+static_assert(!WritableBlockDevice<ArchetypeDevice>);
+static_assert(WritableBlockDevice<ArchetypeWritableDevice>);
 
 }  // namespace odo::block

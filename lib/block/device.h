@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a filesystem asks of the thing that stores its bytes: a size, a block
-// size, and reads of whole blocks.
+// size, and reads of whole blocks; for one that changes them, writes and
+// flushes as well.
 //
 // Contexts: thread. A device serves one caller at a time unless its own header
 // says otherwise; read() may put the caller to sleep (ODO_MAY_BLOCK).
 // Units: bytes everywhere. Offsets and lengths are multiples of block_bytes().
 // Ownership: the caller owns the device and the buffer; a device keeps no
-// reference to the buffer after read() has returned.
+// reference to the buffer after read() or write() has returned.
 // Failure: block::Error. A failed read leaves the buffer's content unspecified.
 #pragma once
 
@@ -55,6 +56,24 @@ concept BlockDevice = requires(D& device, const D& constant,
   // Fills `to` from the medium. ODO_MAY_BLOCK.
   { device.read(offset_bytes, to) } -> std::same_as<Result<void>>;
 };
+
+// A device whose bytes can be changed. A read answers what the last write that
+// succeeded put there, but what a loss of power leaves is another matter:
+// flush() alone keeps order between writes. Until a flush() that began after it
+// has succeeded, a write may be on the medium, or not, or in part, whatever
+// became of the writes before and after it.
+template <class D>
+concept WritableBlockDevice =
+    BlockDevice<D> &&
+    requires(D& device, std::uint64_t offset_bytes, Bytes from) {
+      // Changes whole blocks. A write that failed leaves the old bytes, the
+      // new ones, or a mixture. ODO_MAY_BLOCK.
+      { device.write(offset_bytes, from) } -> std::same_as<Result<void>>;
+      // Waits until all writes that succeeded before are durable. Whether they
+      // are after a flush that failed is unknown, and no later flush that
+      // succeeds makes it known: the data must be written again. ODO_MAY_BLOCK.
+      { device.flush() } -> std::same_as<Result<void>>;
+    };
 
 // A device that can use word of what will be read: will_read() sets about
 // fetching the range and doesn't wait for it, or does nothing. The range lies

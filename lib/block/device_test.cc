@@ -32,9 +32,20 @@ Result<std::byte> first_byte(D& device) {
   return block[0];
 }
 
+// And of one that can be written.
+template <WritableBlockDevice D>
+Result<void> clear_first_block(D& device) {
+  const std::array<std::byte, kMaxBlockBytes> zeros = {};
+  ODO_TRY_VOID(device.write(0, Bytes(zeros).first(device.block_bytes())));
+  return device.flush();
+}
+
 TEST(BlockDeviceTest, ArchetypeIsEnough) {
   ArchetypeDevice* none = nullptr;
   static_assert(requires { first_byte(*none); });
+  ArchetypeWritableDevice* writable = nullptr;
+  static_assert(requires { first_byte(*writable); });
+  static_assert(requires { clear_first_block(*writable); });
 }
 
 TEST(BlockDeviceTest, RequestsAreChecked) {
@@ -61,6 +72,32 @@ TEST(MemoryDeviceTest, ReadsWholeBlocks) {
   EXPECT_EQ(device.read(512, got).error(), Error::kMisaligned);
   EXPECT_EQ(device.read(9 * 1024, got).error(), Error::kOutOfRange);
   EXPECT_EQ(*first_byte(device), bytes[0]);
+}
+
+TEST(MemoryDeviceTest, WritesWholeBlocks) {
+  auto bytes = pattern(4 * 1024 + 100);
+  const auto before = bytes;
+  WritableMemoryDevice device(bytes, 1024);
+  EXPECT_EQ(device.size_bytes(), 4 * 1024U);
+  const std::vector<std::byte> ones(2048, std::byte{1});
+  EXPECT_EQ(device.write(512, ones).error(), Error::kMisaligned);
+  EXPECT_EQ(device.write(0, Bytes(ones).first(100)).error(),
+            Error::kMisaligned);
+  EXPECT_EQ(device.write(3072, ones).error(), Error::kOutOfRange);
+  EXPECT_EQ(bytes, before);  // refused requests change nothing
+
+  ASSERT_TRUE(device.write(1024, ones));
+  std::vector<std::byte> got(4096);
+  ASSERT_TRUE(device.read(0, got));
+  EXPECT_TRUE(equal_bytes(Bytes(got).first(1024), Bytes(before).first(1024)));
+  EXPECT_TRUE(equal_bytes(Bytes(got).subspan(1024, 2048), ones));
+  EXPECT_TRUE(
+      equal_bytes(Bytes(got).subspan(3072), Bytes(before).subspan(3072, 1024)));
+
+  ASSERT_TRUE(clear_first_block(device));
+  EXPECT_EQ(bytes[0], std::byte{0});
+  EXPECT_EQ(bytes[1023], std::byte{0});
+  EXPECT_EQ(bytes[1024], std::byte{1});
 }
 
 TEST(FaultyDeviceTest, BreaksARange) {
