@@ -139,9 +139,6 @@ class FileSystem {
   Result<void> fill_node(const format::Blockref& ref,
                          const format::Blockref& pfs_root,
                          std::uint64_t expected_inum, Node& out);
-  Result<void> fill_pfs(const format::Blockref& ref, Pfs& out);
-  Result<void> fill_entry(const format::Blockref& ref,
-                          std::uint64_t directory_inum, DirEntry& out);
   Result<std::size_t> read_body(const Node& node, std::uint64_t offset,
                                 MutableBytes to);
   Result<std::size_t> read_blocks(const Node& node, std::uint64_t offset,

@@ -10,64 +10,16 @@
 #include <optional>
 #include <string_view>
 
+#include "lib/hammer2/dir_entry.h"
 #include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/format/dirhash.h"
+#include "lib/hammer2/inode_fields.h"
 
 namespace odo::hammer2 {
 
 namespace detail {
 
 inline constexpr std::string_view kLocalLabel = "LOCAL";
-
-[[nodiscard]] inline std::string_view as_text(Bytes bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-template <class T>
-[[nodiscard]] T meta_field(Bytes inode, std::size_t offset) {
-  return load_le<T>(inode.data() + offset);
-}
-
-[[nodiscard]] inline std::string_view inode_name(Bytes inode) {
-  const auto length =
-      meta_field<std::uint16_t>(inode, offsetof(format::InodeMeta, name_len));
-  return as_text(inode.subspan(offsetof(format::Inode, filename), length));
-}
-
-inline void fill_attributes(Bytes inode, const format::Blockref& ref,
-                            Attributes& to) {
-  using format::InodeMeta;
-  const auto u8 = [&](std::size_t at) {
-    return meta_field<std::uint8_t>(inode, at);
-  };
-  const auto u32 = [&](std::size_t at) {
-    return meta_field<std::uint32_t>(inode, at);
-  };
-  const auto u64 = [&](std::size_t at) {
-    return meta_field<std::uint64_t>(inode, at);
-  };
-  const std::uint8_t comp = u8(offsetof(InodeMeta, comp_algo));
-  const std::uint8_t check = u8(offsetof(InodeMeta, check_algo));
-  to.type = static_cast<ObjectType>(u8(offsetof(InodeMeta, type)));
-  to.check = static_cast<CheckMethod>(check & 15);
-  to.comp = static_cast<CompMethod>(comp & 15);
-  to.comp_level = comp >> 4;
-  to.mode = u32(offsetof(InodeMeta, mode)) & 07777;
-  to.uid = format::unix_id(format::load_uuid(inode, offsetof(InodeMeta, uid)));
-  to.gid = format::unix_id(format::load_uuid(inode, offsetof(InodeMeta, gid)));
-  to.uflags = u32(offsetof(InodeMeta, uflags));
-  to.rmajor = u32(offsetof(InodeMeta, rmajor));
-  to.rminor = u32(offsetof(InodeMeta, rminor));
-  to.size = u64(offsetof(InodeMeta, size));
-  to.nlinks = u64(offsetof(InodeMeta, nlinks));
-  to.inum = u64(offsetof(InodeMeta, inum));
-  to.parent_inum = u64(offsetof(InodeMeta, iparent));
-  to.ctime_us = u64(offsetof(InodeMeta, ctime_us));
-  to.mtime_us = u64(offsetof(InodeMeta, mtime_us));
-  to.atime_us = u64(offsetof(InodeMeta, atime_us));
-  to.btime_us = u64(offsetof(InodeMeta, btime_us));
-  to.data_bytes = ref.embed.stats.data_count;
-}
 
 }  // namespace detail
 
@@ -99,41 +51,12 @@ Result<bool> FileSystem<Device, Checks, Cache>::next_pfs(DirCursor& cursor,
     cursor.at_end = true;
     return false;
   }
-  ODO_TRY_VOID(fill_pfs(leaf_, out));
+  ODO_TRY(const Pin pin,
+          store_.fetch(leaf_, Tree::kDirectory, KeyRange{}, Error::kUnknown));
+  ODO_TRY_VOID(detail::fill_pfs(pin.bytes(), leaf_, out));
   cursor.at_end = leaf_.key == ~std::uint64_t{0};
   cursor.next_key = leaf_.key + 1;
   return true;
-}
-
-template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
-Result<void> FileSystem<Device, Checks, Cache>::fill_pfs(
-    const format::Blockref& ref, Pfs& out) {
-  using format::InodeMeta;
-  ODO_TRY(const Pin pin,
-          store_.fetch(ref, Tree::kDirectory, KeyRange{}, Error::kUnknown));
-  const Bytes inode = pin.bytes();
-  const std::string_view label = detail::inode_name(inode);
-  const auto type =
-      detail::meta_field<std::uint8_t>(inode, offsetof(InodeMeta, type));
-  if (!name_possible(label) ||
-      static_cast<ObjectType>(type) != ObjectType::kDirectory) {
-    return fail(error_at(Code::kBadInode, ref));
-  }
-  out.root = ref;
-  out.last_inum =
-      detail::meta_field<std::uint64_t>(inode, offsetof(InodeMeta, pfs_inum));
-  out.data_bytes = ref.embed.stats.data_count;
-  out.inode_count = ref.embed.stats.inode_count;
-  out.clid = format::load_uuid(inode, offsetof(InodeMeta, pfs_clid));
-  out.fsid = format::load_uuid(inode, offsetof(InodeMeta, pfs_fsid));
-  out.type = static_cast<format::PfsType>(
-      detail::meta_field<std::uint8_t>(inode, offsetof(InodeMeta, pfs_type)));
-  out.subtype =
-      static_cast<format::PfsSubtype>(detail::meta_field<std::uint8_t>(
-          inode, offsetof(InodeMeta, pfs_subtype)));
-  out.label_length = static_cast<std::uint16_t>(label.size());
-  std::copy_n(label.data(), label.size(), out.label_chars.data());
-  return {};
 }
 
 template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
@@ -241,43 +164,6 @@ Result<void> FileSystem<Device, Checks, Cache>::node_by_inum(const Node& any,
 // --- Directories -------------------------------------------------------------
 
 template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
-Result<void> FileSystem<Device, Checks, Cache>::fill_entry(
-    const format::Blockref& ref, std::uint64_t directory_inum, DirEntry& out) {
-  std::string_view name;
-  Pin pin;
-  out.key = ref.key;
-  if (ref.type == format::BlockType::kDirent) {
-    const format::Dirent& dirent = ref.embed.dirent;
-    out.inum = dirent.inum;
-    out.type = dirent.type;
-    if (dirent.name_len <= format::kEmbeddedNameBytes) {
-      name = {ref.check.name.data(), dirent.name_len};
-    } else if (dirent.name_len <= format::kInodeNameBytes) {
-      ODO_TRY(pin,
-              store_.fetch(ref, Tree::kDirectory, KeyRange{}, directory_inum));
-      name = detail::as_text(pin.bytes().first(dirent.name_len));
-    }
-  } else {
-    ODO_TRY(pin,
-            store_.fetch(ref, Tree::kDirectory, KeyRange{}, directory_inum));
-    const Bytes inode = pin.bytes();
-    out.inum = detail::meta_field<std::uint64_t>(
-        inode, offsetof(format::InodeMeta, inum));
-    out.type = static_cast<ObjectType>(detail::meta_field<std::uint8_t>(
-        inode, offsetof(format::InodeMeta, type)));
-    name = detail::inode_name(inode);
-  }
-  if (!name_possible(name)) {
-    Error error = error_at(Code::kBadDirent, ref, directory_inum);
-    error.found = ref.key;
-    return fail(error);
-  }
-  out.name_length = static_cast<std::uint16_t>(name.size());
-  std::copy_n(name.data(), name.size(), out.name_chars.data());
-  return {};
-}
-
-template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
 Result<bool> FileSystem<Device, Checks, Cache>::read_directory(
     const Node& directory, DirCursor& cursor, DirEntry& out) {
   if (!directory.is(ObjectType::kDirectory)) {
@@ -292,7 +178,7 @@ Result<bool> FileSystem<Device, Checks, Cache>::read_directory(
     cursor.at_end = true;
     return false;
   }
-  ODO_TRY_VOID(fill_entry(leaf_, directory.inum(), out));
+  ODO_TRY_VOID(fill_entry(store_, leaf_, directory.inum(), out));
   cursor.at_end = leaf_.key == ~std::uint64_t{0};
   cursor.next_key = leaf_.key + 1;
   return true;
@@ -332,7 +218,7 @@ Result<void> FileSystem<Device, Checks, Cache>::lookup(const Node& directory,
             first_leaf(store_, directory.ref, Tree::kDirectory,
                        directory.inum(), first, last, leaf_));
     if (!found) return fail(Error{.code = Code::kNotFound});
-    ODO_TRY_VOID(fill_entry(leaf_, directory.inum(), entry_));
+    ODO_TRY_VOID(fill_entry(store_, leaf_, directory.inum(), entry_));
     if (entry_.name() == name) break;
     if (leaf_.key == last) return fail(Error{.code = Code::kNotFound});
     first = leaf_.key + 1;

@@ -492,7 +492,7 @@ void Walk<Device, Checks, E, O>::judge_inode(const Task& task, Bytes bytes,
       reporter_.emit(Rule::kInodeNumber, at, record.inum, task.ref.key);
       record.inum = task.ref.key;
     }
-    const auto own = own_name(task.ref.key);
+    const auto own = format::own_name(task.ref.key);
     if (name != std::string_view(own.data(), own.size()) ||
         load_le<std::uint64_t>(bytes.data() + offsetof(InodeMeta, name_key)) !=
             task.ref.key) {

@@ -115,4 +115,15 @@ static_assert(offsetof(Inode, meta) == 0x000);
 static_assert(offsetof(Inode, filename) == 0x100);
 static_assert(offsetof(Inode, payload) == 0x200);
 
+// The name that an inode of the index gives itself: "0x%016llx".
+inline constexpr std::size_t kOwnNameBytes = 18;
+[[nodiscard]] constexpr std::array<char, kOwnNameBytes> own_name(
+    std::uint64_t inum) {
+  std::array<char, kOwnNameBytes> name = {'0', 'x'};
+  for (std::size_t i = 0; i < 16; ++i) {
+    name[2 + i] = "0123456789abcdef"[inum >> (60 - 4 * i) & 15];
+  }
+  return name;
+}
+
 }  // namespace odo::hammer2::format

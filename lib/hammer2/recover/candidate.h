@@ -68,7 +68,7 @@ enum class InodeSort : std::uint8_t {
     }
     return InodeSort::kPfsRoot;
   }
-  const auto own = audit::own_name(meta->inum);
+  const auto own = format::own_name(meta->inum);
   if (meta->name_key == meta->inum &&
       name == std::string_view(own.data(), own.size())) {
     return InodeSort::kIndexed;

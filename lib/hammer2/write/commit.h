@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Members of Volume that write what has changed, and see to it beforehand that
+// there is room; see volume.h.
+//
+// Contexts: as volume.h says.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+
+#include "lib/hammer2/write/volume.h"
+
+namespace odo::hammer2::write {
+
+// --- Room --------------------------------------------------------------------
+
+// Removals write, too, before they free anything: they may use this.
+template <Ground G>
+std::uint64_t Volume<G>::reserve_quads() const {
+  return std::clamp(info().allocator_bytes / kBlockBytes / 64, kSlackQuads,
+                    kMostReserveQuads);
+}
+
+template <Ground G>
+bool Volume<G>::has_room(Need need, std::uint64_t data_quads) const {
+  const std::uint64_t wanted =
+      chains_.dirty_quads() + data_blocks_ + data_quads + kSlackQuads +
+      (need == Need::kNormal ? reserve_quads() : 0);
+  return freemap_.quads() >= wanted;
+}
+
+// To be called before an operation changes anything: the volume can be written
+// to, memory is within its limits, and whatever the operation and all before it
+// will write has room.
+template <Ground G>
+Result<void> Volume<G>::begin(Need need, std::uint64_t data_quads) {
+  if (read_only()) return fail(Error{.code = Code::kReadOnly});
+  ODO_TRY_VOID(settle_memory());
+  if (has_room(need, data_quads)) return {};
+  // What was thought to need room may need less.
+  ODO_TRY_VOID(commit());
+  // The first pass stages, the second frees.
+  for (int pass = 0; pass < 2 && open_tid_ != exhausted_tid_; ++pass) {
+    if (has_room(need, data_quads)) return {};
+    ODO_TRY(const BulkfreeResult result, bulkfree());
+    if (result.freed_bytes == 0 && result.staged_bytes == 0) {
+      exhausted_tid_ = open_tid_;
+    }
+  }
+  if (has_room(need, data_quads)) return {};
+  return fail(Error{.code = Code::kNoSpace});
+}
+
+template <Ground G>
+Result<void> Volume<G>::settle_memory() {
+  if (data_bytes_ > limits_.data_bytes) {
+    ODO_TRY_VOID(store_old_blocks(limits_.data_bytes / 2));
+  }
+  if (chains_.memory_bytes() <= limits_.chain_bytes) return {};
+  chains_.trim(limits_.chain_bytes);
+  if (chains_.memory_bytes() <= limits_.chain_bytes) return {};
+  // Into free space, where nothing refers to it yet.
+  ODO_TRY_VOID(flush_chains());
+  chains_.trim(limits_.chain_bytes / 2);
+  return {};
+}
+
+// A block that this transaction took and no longer needs is free at once.
+template <Ground G>
+void Volume<G>::retire(const format::Blockref& ref) {
+  if (!is_fresh(ref)) return;
+  // Where the freemap can't be read the space waits for bulkfree.
+  (void)freemap_.drop_fresh(ref.offset(), ref.radix());
+}
+
+// --- Blocks ------------------------------------------------------------------
+
+namespace detail {
+
+// What lies below a reference, by the references in its block.
+inline void count_below(format::Blockref& ref,
+                        std::span<const format::Blockref> below) {
+  format::Statistics total = {};
+  std::uint32_t leaves = 0;
+  for (const format::Blockref& child : below) {
+    const bool inode = child.type == format::BlockType::kInode;
+    const bool indirect = child.type == format::BlockType::kIndirect;
+    if (child.radix() != 0) {
+      total.data_count += std::uint64_t{1} << child.radix();
+    }
+    if (inode || indirect) {
+      total.data_count += child.embed.stats.data_count;
+      total.inode_count += child.embed.stats.inode_count;
+    }
+    total.inode_count += inode ? 1 : 0;
+    leaves += indirect ? child.leaf_count : 1U;
+  }
+  ref.embed.stats = total;
+  ref.leaf_count = static_cast<std::uint16_t>(std::min(leaves, 65535U));
+}
+
+[[nodiscard]] inline bool has_code(std::uint8_t methods) {
+  const format::CheckMethod check = format::check_method(methods);
+  return check != format::CheckMethod::kNone &&
+         check != format::CheckMethod::kDisabled;
+}
+
+}  // namespace detail
+
+template <Ground G>
+Result<void> Volume<G>::write_chain(Chain& chain) {
+  if (!chain.is_inode() && chain.size > ChainCache<G>::kLeastNodeBytes &&
+      chain.count * 4 <= chain.capacity) {
+    const std::uint32_t size =
+        std::max(ChainCache<G>::kLeastNodeBytes,
+                 std::bit_ceil(chain.count * 2) * format::kBlockrefBytes);
+    ODO_TRY_VOID(chains_.resize(chain, size));
+  }
+  format::Blockref ref = chain.ref;
+  const Chain* owner = &chain;
+  while (!owner->is_inode()) owner = owner->parent;
+  ref.methods = metadata_methods(
+      owner->inode(), chain.is_inode()
+                          ? static_cast<CompMethod>(
+                                chain.inode().meta.comp_algo & 15)
+                          : CompMethod::kNone);
+  const auto radix = static_cast<unsigned>(std::countr_zero(chain.size));
+  if (!is_fresh(ref) || ref.radix() != radix ||
+      !detail::has_code(chain.ref.methods)) {
+    ODO_TRY(const std::uint64_t offset, freemap_.allocate(ref.type, radix));
+    retire(ref);
+    ref.data_off = offset | radix;
+  }
+  detail::count_below(ref, chain.used());
+  ref.mirror_tid = open_tid_;
+  ref.modify_tid = modify_tid_;
+  const Bytes bytes(chain.bytes, chain.size);
+  seal(ref, bytes, checks_);
+  ODO_TRY_VOID(media_.write(ref.offset(), bytes));
+  chain.ref = ref;
+  if (chain.parent != nullptr) {
+    chain.parent->refs()[chain.parent->index_of(ref.key)] = ref;
+  }
+  chains_.mark_clean(chain);
+  return {};
+}
+
+// From the leaves up, each block after all below it.
+template <Ground G>
+Result<void> Volume<G>::flush_chains() {
+  Chain* at = &chains_.super_root();
+  if (!at->dirty) return {};
+  at->visit = 0;
+  for (;;) {
+    Chain* down = nullptr;
+    while (at->visit < at->count && down == nullptr) {
+      Chain* child = at->children[at->visit++];
+      if (child != nullptr && child->dirty) down = child;
+    }
+    if (down != nullptr) {
+      at = down;
+      at->visit = 0;
+      continue;
+    }
+    ODO_TRY_VOID(write_chain(*at));
+    if (at->parent == nullptr) return {};
+    at = at->parent;
+  }
+}
+
+// --- The volume header -------------------------------------------------------
+
+template <Ground G>
+Result<void> Volume<G>::sync() {
+  if (read_only()) return fail(Error{.code = Code::kReadOnly});
+  return commit();
+}
+
+template <Ground G>
+Result<void> Volume<G>::commit() {
+  ODO_TRY_VOID(store_old_blocks(0));
+  if (!chains_.super_root().dirty && !freemap_.dirty() &&
+      header().sroot_blockset.refs[root_slot_].data_off ==
+          chains_.super_root().ref.data_off) {
+    return {};
+  }
+  ODO_TRY_VOID(flush_chains());
+  header().sroot_blockset.refs[root_slot_] = chains_.super_root().ref;
+  header().mirror_tid = open_tid_;
+  header().freemap_tid = open_tid_;
+  header().allocator_free = freemap_.free_bytes();
+  ODO_TRY_VOID(
+      freemap_.write_out(open_tid_, modify_tid_,
+                         mutable_bytes_of(header().freemap_blockset)));
+  // What the header refers to is durable before the header is written.
+  ODO_TRY_VOID(media_.flush());
+  ODO_TRY_VOID(write_header());
+  ODO_TRY_VOID(media_.flush());
+  ++open_tid_;
+  ++modify_tid_;
+  freemap_.begin_transaction();
+  return {};
+}
+
+// Into the slot after that of the last: a header that is torn leaves the last
+// one to be used.
+template <Ground G>
+Result<void> Volume<G>::write_header() {
+  std::uint64_t offset = header_offset_ + format::kVolumeHeaderStride;
+  if (offset / format::kVolumeHeaderStride >= format::kVolumeHeaderCount ||
+      offset + format::kZoneReserveBytes > header().volu_size) {
+    offset = 0;
+  }
+  seal_header(header_.span(), checks_);
+  ODO_TRY_VOID(media_.write(offset, header_.span()));
+  header_offset_ = offset;
+  return {};
+}
+
+}  // namespace odo::hammer2::write

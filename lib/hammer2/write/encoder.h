@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// File data as they go to the medium: compressed where that is worth it, padded
+// to a power of two, with their check code.
+//
+// Contexts: thread, one call at a time for each Encoder; no I/O. Several
+//   threads may prepare blocks for one volume, each with an Encoder.
+// Bounds: the workspaces, from the ground.
+// Complexity: linear in the block.
+// Origin: hammer2_strategy.c (what precedes LZ4 data, limits, zero blocks).
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/base/bytes.h"
+#include "lib/check/checks.h"
+#include "lib/codec/lz4_encode.h"
+#include "lib/hammer2/format/constants.h"
+#include "lib/hammer2/format/inode.h"
+#include "lib/hammer2/write/memory.h"
+#include "lib/hammer2/write/seal.h"
+
+namespace odo::hammer2::write {
+
+// Bytes of the smallest block that holds `length`, which is 64 KiB at most.
+[[nodiscard]] constexpr std::uint32_t data_block_bytes(std::uint64_t length) {
+  return std::max(format::kMinAllocBytes,
+                  std::bit_ceil(static_cast<std::uint32_t>(length)));
+}
+
+// How an inode wants its data stored.
+struct DataMethods {
+  format::CompMethod comp = format::CompMethod::kNone;
+  unsigned level = 0;  // 0: the method's usual one
+  format::CheckMethod check = format::CheckMethod::kXxhash64;
+
+  [[nodiscard]] static DataMethods of(const format::InodeMeta& meta) {
+    return {.comp = static_cast<format::CompMethod>(meta.comp_algo & 15),
+            .level = static_cast<unsigned>(meta.comp_algo >> 4),
+            .check = static_cast<format::CheckMethod>(meta.check_algo & 15)};
+  }
+};
+
+// A block without a place yet.
+struct PreparedBlock {
+  format::Blockref ref = {};  // type, methods, key bits and check code
+  Bytes bytes = {};           // of a power of two; empty: a hole
+};
+
+template <class G>
+class Encoder {
+ public:
+  explicit Encoder(check::Checks checks) : checks_(checks) {}
+
+  [[nodiscard]] Result<void> init(G& ground) { return lz4_.init(ground, 1); }
+  void clear() { lz4_.clear(); }
+
+  // `content` is of a power of two from 1 to 64 KiB, zero behind the file's
+  // end; `room` is for what it is compressed to, half as much at least. The
+  // result refers to one of them.
+  [[nodiscard]] PreparedBlock prepare(const DataMethods& methods, Bytes content,
+                                      MutableBytes room) {
+    PreparedBlock block;
+    block.ref.type = format::BlockType::kData;
+    block.ref.keybits = format::kLogicalRadix;
+    if (methods.comp != format::CompMethod::kNone && all_zero(content)) {
+      return block;
+    }
+    block.bytes = content;
+    auto stored = format::CompMethod::kNone;
+    // More than half of it isn't worth unpacking.
+    const std::size_t packed = encode(methods.comp, methods.level, content,
+                                      room.first(content.size() / 2));
+    if (packed != 0) {
+      const std::uint32_t size = data_block_bytes(packed);
+      zero_bytes(room.subspan(packed, size - packed));
+      block.bytes = Bytes(room).first(size);
+      stored = methods.comp;
+    }
+    block.ref.methods = format::encode_methods(methods.check, stored);
+    seal(block.ref, block.bytes, checks_);
+    return block;
+  }
+
+ private:
+  // 0 if it doesn't fit, or for a method that doesn't compress.
+  [[nodiscard]] std::size_t encode(format::CompMethod method,
+                                   unsigned /*level*/, Bytes content,
+                                   MutableBytes to) {
+    switch (method) {
+      case format::CompMethod::kLz4: {
+        // The length before it, and as much room again, as others have it.
+        constexpr std::size_t kAround = std::size_t{2} * format::kLz4SizeBytes;
+        const auto size = codec::lz4_compress(
+            content, to.subspan(format::kLz4SizeBytes, to.size() - kAround),
+            lz4_[0]);
+        if (!size) return 0;
+        store_le(to.data(), static_cast<std::uint32_t>(*size));
+        return format::kLz4SizeBytes + *size;
+      }
+      default:
+        return 0;
+    }
+  }
+
+  check::Checks checks_;
+  Array<G, codec::Lz4Workspace> lz4_;
+};
+
+}  // namespace odo::hammer2::write

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the write path asks of the ground it stands on: devices, memory, the
+// time and random bytes.
+//
+// Contexts: thread; devices may put the caller to sleep, nothing else may.
+// Failure: allocate() returns null; the operation at hand is then refused.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/base/bytes.h"
+#include "lib/block/device.h"
+
+namespace odo::hammer2::write {
+
+template <class G>
+concept Ground = block::WritableBlockDevice<typename G::Device> &&
+                 requires(G& ground, void* memory, std::size_t bytes,
+                          std::size_t align, MutableBytes to) {
+                   // `bytes` at a multiple of `align`, a power of two; or null.
+                   { ground.allocate(bytes, align) } -> std::same_as<void*>;
+                   // With the numbers that it was allocated with.
+                   {
+                     ground.deallocate(memory, bytes, align)
+                   } -> std::same_as<void>;
+                   // Microseconds since 1970.
+                   { ground.now_us() } -> std::same_as<std::uint64_t>;
+                   // For identifiers of PFSs: unlike any drawn before.
+                   { ground.fill_random(to) } -> std::same_as<void>;
+                 };
+
+}  // namespace odo::hammer2::write

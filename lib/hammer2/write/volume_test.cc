@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/hammer2/write/volume.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "lib/block/memory_device.h"
+#include "lib/hammer2/filesystem.h"
+#include "lib/hammer2/testing/run_check.h"
+#include "lib/hammer2/write/format_volume.h"
+#include "lib/hammer2/write/host/ground.h"
+
+namespace odo::hammer2::write {
+namespace {
+
+using Disk = block::WritableMemoryDevice;
+using TestGround = HostGround<Disk>;
+using TestVolume = Volume<TestGround>;
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+std::string text_of(const Error& error) {
+  std::array<char, 512> buffer;
+  return std::string(error_text(error, buffer));
+}
+template <class T>
+::testing::AssertionResult ok(const Result<T>& result) {
+  if (result) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << text_of(result.error());
+}
+Bytes bytes_of_text(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+class VolumeTest : public ::testing::Test {
+ protected:
+  void format(std::uint64_t bytes) {
+    storage_.assign(bytes, std::byte{0});
+    disk_ = std::make_unique<Disk>(storage_);
+    const std::array<std::string_view, 1> labels = {"DATA"};
+    std::vector<std::byte> memory(format::kVolumeHeaderBytes);
+    FormatOptions options;
+    options.labels = labels;
+    options.now_us = 1;
+    for (std::size_t i = 0; i < options.ids.size(); ++i) {
+      options.ids[i].time_low = static_cast<std::uint32_t>(i + 1);
+    }
+    Disk* disks[] = {disk_.get()};
+    ASSERT_TRUE(ok(format_volume<Disk>(disks, options, memory, {})));
+  }
+  void open() {
+    Disk* disks[] = {disk_.get()};
+    ASSERT_TRUE(ok(volume_.open(disks, limits_)));
+    const auto root = volume_.open_pfs("DATA");
+    ASSERT_TRUE(ok(root));
+    root_ = *root;
+  }
+  void close() {
+    volume_.release(*root_);
+    root_ = nullptr;
+    ASSERT_TRUE(ok(volume_.close()));
+  }
+  void expect_clean() {
+    Disk* disks[] = {disk_.get()};
+    const hammer2::testing::CheckResult result =
+        hammer2::testing::run_check<Disk>(disks, audit::Limits{});
+    for (const auto& found : result.findings) {
+      ADD_FAILURE() << found.text << " " << found.path;
+    }
+  }
+  void put(OpenInode& directory, std::string_view name, Bytes content) {
+    const auto file = volume_.make(directory, name, {.mode = 0644});
+    ASSERT_TRUE(ok(file)) << name;
+    ASSERT_TRUE(ok(volume_.write(**file, 0, content))) << name;
+    volume_.release(**file);
+  }
+  std::string get(std::string_view path) {
+    Disk* disks[] = {disk_.get()};
+    auto fs = std::make_unique<FileSystem<Disk>>();
+    std::vector<std::byte> memory(4 * kMiB);
+    if (!fs->open(disks, memory)) return "<no open>";
+    Pfs pfs;
+    if (!fs->find_pfs("DATA", pfs)) return "<no pfs>";
+    Node root;
+    Node node;
+    if (!fs->root(pfs, root)) return "<no root>";
+    const auto found = fs->resolve(root, path, FollowLast::kNo, node);
+    if (!found) return "<" + text_of(found.error()) + ">";
+    std::string content(node.attributes.size, '\0');
+    const auto read = fs->read(
+        node, 0, std::as_writable_bytes(std::span(content)));
+    if (!read) return "<" + text_of(read.error()) + ">";
+    return content;
+  }
+
+  std::vector<std::byte> storage_;
+  std::unique_ptr<Disk> disk_;
+  TestGround ground_;
+  TestVolume volume_{ground_};
+  Limits limits_;
+  OpenInode* root_ = nullptr;
+};
+
+TEST_F(VolumeTest, AFormattedVolumeIsCleanAndOpens) {
+  format(64 * kMiB);
+  expect_clean();
+  open();
+  close();
+  expect_clean();
+}
+
+TEST_F(VolumeTest, WhatIsWrittenIsThereAfterwards) {
+  format(64 * kMiB);
+  open();
+  put(*root_, "small", bytes_of_text("hello"));
+  std::string large(300000, 'x');
+  for (std::size_t i = 0; i < large.size(); ++i) {
+    large[i] = static_cast<char>(i * 2654435761U >> 13);
+  }
+  put(*root_, "large", bytes_of_text(large));
+  close();
+  expect_clean();
+  EXPECT_EQ(get("small"), "hello");
+  EXPECT_EQ(get("large"), large);
+}
+
+TEST_F(VolumeTest, ThousandsOfFiles) {
+  format(256 * kMiB);
+  open();
+  const auto folder = volume_.make(
+      *root_, "folder", {.type = ObjectType::kDirectory, .mode = 0755});
+  ASSERT_TRUE(ok(folder));
+  for (int i = 0; i < 20000; ++i) {
+    put(**folder, "file" + std::to_string(i),
+        bytes_of_text(std::string(static_cast<std::size_t>(i % 3000), 'a')));
+  }
+  volume_.release(**folder);
+  close();
+  expect_clean();
+  EXPECT_EQ(get("folder/file2999"), std::string(2999, 'a'));
+  open();
+  const auto again = volume_.lookup(*root_, "folder");
+  ASSERT_TRUE(ok(again));
+  for (int i = 0; i < 20000; ++i) {
+    if (i % 7 == 0) continue;
+    ASSERT_TRUE(ok(volume_.unlink(**again, "file" + std::to_string(i))));
+  }
+  volume_.release(**again);
+  close();
+  expect_clean();
+}
+
+}  // namespace
+}  // namespace odo::hammer2::write
