@@ -83,6 +83,12 @@ class BlockStore {
     return volumes_.super_root();
   }
   [[nodiscard]] std::size_t cache_frames() const { return cache_.frames(); }
+  [[nodiscard]] const VolumeSet<Device>& volumes() const { return volumes_; }
+
+  // For who writes to the devices: what was read around the last block may not
+  // serve the next. Cached blocks stay, as a block that is written anew has
+  // another check code; one without a code is never written in place.
+  void forget_surroundings() { raw_length_ = 0; }
 
   // The block that `ref` refers to, which stands in a tree of kind `tree`. For
   // an indirect block, `range` is what it covers. A data block comes

@@ -33,6 +33,15 @@ enum class Code : std::uint8_t {
   kSymlinkLoop,
   kNoSuchPfs,
   kNoDefaultPfs,
+  kExists,
+  kNotEmpty,
+  kInvalid,  // a name, a move or a number that can't be
+  kFileTooLarge,
+  kTooManyLinks,
+  kBusy,
+  kNoSpace,
+  kReadOnly,  // or a write failed earlier, and nothing more is written
+  kOutOfMemory,
   kNoMemory,  // the memory given to open() is too small
   // The devices.
   kDeviceError,
@@ -127,6 +136,24 @@ using Result = odo::Result<T, Error>;
       return "no PFS of that label"sv;
     case Code::kNoDefaultPfs:
       return "several PFSs and none is an obvious default: name one"sv;
+    case Code::kExists:
+      return "exists already"sv;
+    case Code::kNotEmpty:
+      return "directory isn't empty"sv;
+    case Code::kInvalid:
+      return "invalid name, number or move"sv;
+    case Code::kFileTooLarge:
+      return "file would be too large"sv;
+    case Code::kTooManyLinks:
+      return "too many links"sv;
+    case Code::kBusy:
+      return "is in use"sv;
+    case Code::kNoSpace:
+      return "no space left on the volume"sv;
+    case Code::kReadOnly:
+      return "volume is read-only"sv;
+    case Code::kOutOfMemory:
+      return "not enough memory"sv;
     case Code::kNoMemory:
       return "not enough memory for the block cache"sv;
     case Code::kDeviceError:

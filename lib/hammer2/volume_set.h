@@ -9,7 +9,7 @@
 // Failure: hammer2::Error naming the volume header or the device. A header that
 //   is damaged is passed over for an older one; a header whose CRCs are right
 //   and whose fields are impossible is not.
-// Complexity: open() reads at most five headers a device; read() is O(volumes).
+// Complexity: open() reads at most six headers a device; read() is O(volumes).
 // Origin: hammer2_ondisk.c, hammer2_read_volume_header() (choice of a header:
 //   the highest mirror_tid, on a tie the lowest number), hammer2_init_volumes()
 //   and hammer2_verify_volumes_1/2() (what must agree).
@@ -51,10 +51,15 @@ class VolumeSet {
     return super_root_;
   }
 
+  // In the order of their offsets.
+  [[nodiscard]] std::span<const Volume> all() const {
+    return std::span<const Volume>(volumes_).first(info_.volumes);
+  }
+
   // The volume that holds all of [offset, offset + length), or null.
   [[nodiscard]] const Volume* find(std::uint64_t offset,
                                    std::uint64_t length) const {
-    for (const Volume& volume : volumes()) {
+    for (const Volume& volume : all()) {
       if (offset >= volume.offset &&
           range_inside(offset - volume.offset, length, volume.size)) {
         return &volume;
@@ -114,6 +119,7 @@ class VolumeSet {
   struct Choice {
     std::optional<unsigned> best;
     std::uint64_t best_tid = 0;
+    bool shadow = false;              // in the place of header 0
     std::uint8_t usable = 0;          // bit i: header i is good
     std::optional<unsigned> damaged;  // the first with magic and a wrong CRC
     std::optional<unsigned> swapped;  // the first of the other byte order
@@ -122,9 +128,6 @@ class VolumeSet {
 
   using Header = format::VolumeHeader;
 
-  [[nodiscard]] std::span<const Volume> volumes() const {
-    return std::span<const Volume>(volumes_).first(info_.volumes);
-  }
   template <class T>
   [[nodiscard]] static T field(Bytes header, std::size_t offset) {
     return load_le<T>(header.data() + offset);
@@ -184,7 +187,7 @@ Result<void> VolumeSet<Device>::open(std::span<Device* const> devices,
   ODO_TRY_VOID(verify(devices.size()));
   info_.volumes = static_cast<std::uint8_t>(devices.size());
   info_.total_bytes = 0;
-  for (const Volume& volume : volumes()) info_.total_bytes += volume.size;
+  for (const Volume& volume : all()) info_.total_bytes += volume.size;
   return {};
 }
 
@@ -216,6 +219,16 @@ typename VolumeSet<Device>::Choice VolumeSet<Device>::choose(
       choice.best_tid = tid;
     }
   }
+  if (!choice.best && format::has_one_header(device.size_bytes()) &&
+      range_inside(format::kShadowHeaderOffset, buffer.size(),
+                   device.size_bytes()) &&
+      device.read(format::kShadowHeaderOffset, buffer) &&
+      field<std::uint64_t>(buffer, offsetof(Header, magic)) ==
+          format::kVolumeMagic &&
+      crcs_match(checks, buffer)) {
+    choice.best = 0;
+    choice.shadow = true;
+  }
   return choice;
 }
 
@@ -239,7 +252,9 @@ Result<void> VolumeSet<Device>::add(std::size_t index, Device& device,
     return fail(error);
   }
   const unsigned best = *choice.best;
-  const std::uint64_t offset = best * format::kVolumeHeaderStride;
+  const std::uint64_t offset = choice.shadow
+                                   ? format::kShadowHeaderOffset
+                                   : best * format::kVolumeHeaderStride;
   if (const auto read = device.read(offset, buffer); !read) {
     Error error = header_error(Code::kDeviceError, best, index);
     error.device = read.error();
@@ -287,6 +302,7 @@ Result<void> VolumeSet<Device>::add(std::size_t index, Device& device,
   if (id == format::kRootVolume) {
     ODO_TRY_VOID(take_root(buffer, best));
     info_.usable_headers = choice.usable;
+    info_.header_offset = offset;
   }
   return {};
 }
@@ -298,7 +314,6 @@ Result<void> VolumeSet<Device>::take_root(Bytes header, unsigned index) {
   };
   info_.version = common_.version;
   info_.header = static_cast<std::uint8_t>(index);
-  info_.header_offset = index * format::kVolumeHeaderStride;
   info_.total_bytes = number(offsetof(Header, total_size));
   info_.allocator_bytes = number(offsetof(Header, allocator_size));
   info_.free_bytes = number(offsetof(Header, allocator_free));

@@ -38,6 +38,23 @@ namespace odo::h2fuse {
       return ENAMETOOLONG;
     case Code::kSymlinkLoop:
       return ELOOP;
+    case Code::kExists:
+      return EEXIST;
+    case Code::kNotEmpty:
+      return ENOTEMPTY;
+    case Code::kInvalid:
+      return EINVAL;
+    case Code::kFileTooLarge:
+      return EFBIG;
+    case Code::kTooManyLinks:
+      return EMLINK;
+    case Code::kBusy:
+      return EBUSY;
+    case Code::kNoSpace:
+      return ENOSPC;
+    case Code::kReadOnly:
+      return EROFS;
+    case Code::kOutOfMemory:
     case Code::kNoMemory:
       return ENOMEM;
     default:

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A block device over a file descriptor of the host: a raw image or a disk.
 //
-// Contexts: thread. pread() keeps no position, so any number of threads may
-//   read at once.
+// Contexts: thread. pread() and pwrite() keep no position, so any number of
+//   threads may read and write at once.
 // Ownership: owns the descriptor and closes it.
 // Units: the size is what the descriptor has when it is opened, rounded down to
 //   whole blocks.
 // Failure: create() answers an errno; read() answers kIo for every failed or
-//   short read.
+//   short read, write() and flush() for every failure, such as a descriptor
+//   that isn't open for writing.
 #pragma once
 
 #include <fcntl.h>
@@ -24,12 +25,13 @@
 #include "lib/base/bytes.h"
 #include "lib/base/result.h"
 #include "lib/block/device.h"
+#include "lib/block/host/descriptor.h"
 
 namespace odo::block {
 
 class FileDevice {
  public:
-  // Takes `descriptor`, which is open for reading.
+  // Takes `descriptor`, which is open for reading, or for both.
   [[nodiscard]] static odo::Result<FileDevice, int> create(
       int descriptor, std::uint32_t block_bytes = kMinBlockBytes) {
     FileDevice device(descriptor, block_bytes);
@@ -77,6 +79,17 @@ class FileDevice {
     return {};
   }
 
+  [[nodiscard]] Result<void> write(std::uint64_t offset_bytes, Bytes from) {
+    ODO_TRY_VOID(
+        check_request(offset_bytes, from.size(), size_bytes_, block_bytes_));
+    if (!write_at(descriptor_, offset_bytes, from)) return fail(Error::kIo);
+    return {};
+  }
+  [[nodiscard]] Result<void> flush() {
+    if (::fdatasync(descriptor_) != 0) return fail(Error::kIo);
+    return {};
+  }
+
   // The kernel reads the range into its page cache meanwhile.
   void will_read(std::uint64_t offset_bytes, std::uint64_t length_bytes) const {
     (void)::posix_fadvise(descriptor_, static_cast<off_t>(offset_bytes),
@@ -94,5 +107,6 @@ class FileDevice {
 };
 
 static_assert(PrefetchingDevice<FileDevice>);
+static_assert(WritableBlockDevice<FileDevice>);
 
 }  // namespace odo::block

@@ -53,6 +53,15 @@ inline constexpr Uuid kHammer2FsType = {
          static_cast<std::uint32_t>(uuid.node[5]) << 24;
 }
 
+// The other way round, with all else zero, as the format's writers do.
+[[nodiscard]] constexpr Uuid uuid_of_unix_id(std::uint32_t id) {
+  Uuid uuid = {};
+  for (unsigned i = 0; i < 4; ++i) {
+    uuid.node[2 + i] = static_cast<std::uint8_t>(id >> (8 * i));
+  }
+  return uuid;
+}
+
 // "5cbb9ad1-862d-11dc-a94d-01301bb8a9f5": 36 characters, no terminator.
 [[nodiscard]] constexpr std::array<char, 36> uuid_text(const Uuid& uuid) {
   std::array<char, 36> text{};

@@ -102,6 +102,19 @@ static_assert(offsetof(VolumeHeader, reserved1000) == 0x1000);
 static_assert(offsetof(VolumeHeader, reserved9000) == 0x9000);
 static_assert(offsetof(VolumeHeader, icrc_volheader) == 0xfffc);
 
+// A volume with room for one header only can't lose it while it is written
+// over: a copy of what is being written stands in a block of the first zone's
+// reserve that the format leaves unused (hammer2_disk.h, ZONE_UNUSED62). It
+// counts where no header proper can be used. This is ours alone; who doesn't
+// know of it neither reads nor writes there, but for zeros when formatting.
+inline constexpr std::uint64_t kShadowHeaderOffset =
+    std::uint64_t{62} * kVolumeHeaderBytes;
+
+// Whether a volume of that size has one header.
+[[nodiscard]] constexpr bool has_one_header(std::uint64_t volume_bytes) {
+  return volume_bytes < kVolumeHeaderStride + kZoneReserveBytes;
+}
+
 // The three CRC-32C codes of a header: which bytes each covers, and where it
 // is kept. They are verified in this order and computed in this order, since
 // the second covers the first and the third covers both.

@@ -50,8 +50,7 @@ inline constexpr unsigned kUnitsInWord = 32;
 }
 
 // Both bits of `count` units from `unit` on.
-[[nodiscard]] constexpr std::uint64_t unit_mask(unsigned unit,
-                                                unsigned count) {
+[[nodiscard]] constexpr std::uint64_t unit_mask(unsigned unit, unsigned count) {
   ODO_ASSERT(unit + count <= kUnitsInWord);
   const std::uint64_t ones = count >= kUnitsInWord
                                  ? ~std::uint64_t{0}

@@ -109,8 +109,7 @@ class BufferedDevice {
                                          std::size_t bytes) {
     const std::size_t granules = bytes / kGranuleBytes;
     const std::uint64_t ones =
-        granules >= 64 ? ~std::uint64_t{0}
-                       : (std::uint64_t{1} << granules) - 1;
+        granules >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << granules) - 1;
     return ones << (offset / kGranuleBytes);
   }
 
@@ -175,9 +174,9 @@ class BufferedDevice {
       const auto count =
           static_cast<unsigned>(std::countr_one(slot.mask >> first));
       const std::size_t at = first * kGranuleBytes;
-      ODO_TRY_VOID(device_->write(
-          slot.base + at,
-          Bytes(slot.bytes).subspan(at, count * kGranuleBytes)));
+      ODO_TRY_VOID(
+          device_->write(slot.base + at,
+                         Bytes(slot.bytes).subspan(at, count * kGranuleBytes)));
       slot.mask &= ~mask_of(at, count * kGranuleBytes);
     }
     return {};

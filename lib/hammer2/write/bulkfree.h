@@ -40,9 +40,9 @@ class TreeMarker {
         continue;
       }
       format::Blockref ref;
-      copy_bytes(mutable_bytes_of(ref),
-                 Bytes(top.refs.span())
-                     .subspan(top.next++ * sizeof ref, sizeof ref));
+      copy_bytes(
+          mutable_bytes_of(ref),
+          Bytes(top.refs.span()).subspan(top.next++ * sizeof ref, sizeof ref));
       ODO_TRY_VOID(enter(ref, top.tree));
     }
     return {};
@@ -51,7 +51,7 @@ class TreeMarker {
  private:
   // V3: key bits fall with every indirect block; an inode starts anew, at most
   // for the super-root, a PFS's root and an inode in it.
-  static constexpr std::size_t kMostLevels = 3 * format::kKeyBits;
+  static constexpr std::size_t kMostLevels = std::size_t{3} * format::kKeyBits;
 
   struct Level {
     Array<G, std::byte> refs;
@@ -74,8 +74,7 @@ class TreeMarker {
                         Error::kUnknown));
     const hammer2::Tree tree = inode ? store.tree_below(in, pin) : in;
     if (tree == hammer2::Tree::kNone) return {};
-    const Bytes refs =
-        inode ? inode_refs(pin.bytes()) : pin.bytes();
+    const Bytes refs = inode ? inode_refs(pin.bytes()) : pin.bytes();
     Level& level = levels_[depth_];
     if (level.refs.size() < refs.size()) {
       ODO_TRY_VOID(level.refs.init(ground_, refs.size()));
@@ -102,9 +101,8 @@ Result<void> Volume<G>::mark_all(SpaceMarks<G>& marks) {
   if (memory == nullptr) return fail(no_memory(sizeof(TreeMarker<G>)));
   auto* marker = ::new (memory) TreeMarker<G>(ground_, media_, marks);
   const auto done = [&]() -> Result<void> {
-    ODO_TRY_VOID(
-        marker->mark(header().sroot_blockset.refs[root_slot_],
-                     hammer2::Tree::kVolume));
+    ODO_TRY_VOID(marker->mark(header().sroot_blockset.refs[root_slot_],
+                              hammer2::Tree::kVolume));
     // Files without a name that somebody holds.
     for (OpenInode& inode : open_) {
       if (inode.unlinked) {
@@ -148,9 +146,9 @@ Result<void> Volume<G>::mark_held(Chain& root, SpaceMarks<G>& marks,
 template <Ground G>
 Result<void> Volume<G>::compare(std::uint64_t zone, const SpaceMarks<G>& marks,
                                 Reclaim reclaim, BulkfreeResult& result) {
-  constexpr std::uint64_t kUnitsInEntry =
-      std::uint64_t{1} << (format::kFreemapEntryRadix -
-                           format::kFreemapUnitRadix);
+  constexpr std::uint64_t kUnitsInEntry = std::uint64_t{1}
+                                          << (format::kFreemapEntryRadix -
+                                              format::kFreemapUnitRadix);
   ODO_TRY(FreemapLeaf * leaf, freemap_.leaf_of(zone));
   bool changed = false;
   std::int64_t freed = 0;
@@ -168,19 +166,17 @@ Result<void> Volume<G>::compare(std::uint64_t zone, const SpaceMarks<G>& marks,
     const std::uint64_t first_unit = offset >> format::kFreemapUnitRadix;
     for (std::uint64_t unit = 0; unit < kUnitsInEntry; ++unit) {
       std::uint64_t& word = entry.bitmap[unit / kUnitsInWord];
-      const auto shift =
-          static_cast<unsigned>(2 * (unit % kUnitsInWord));
-      const bool used =
-          (marks.word(align_down(first_unit + unit, 64)) >>
-               ((first_unit + unit) % 64) &
-           1) != 0;
+      const auto shift = static_cast<unsigned>(2 * (unit % kUnitsInWord));
+      const bool used = (marks.word(align_down(first_unit + unit, 64)) >>
+                             ((first_unit + unit) % 64) &
+                         1) != 0;
       const auto state = static_cast<unsigned>(word >> shift & 3);
       const unsigned next = next_state(state, used, reclaim);
       any |= next != 0;
       if (next == state) continue;
       entry_changed = true;
-      word = (word & ~(std::uint64_t{3} << shift)) |
-             std::uint64_t{next} << shift;
+      word = (word & ~(std::uint64_t{3} << shift)) | std::uint64_t{next}
+                                                         << shift;
       if (next == 0) {
         entry.avail += kUnitBytes;
         freed += kUnitBytes;

@@ -120,9 +120,8 @@ class ChainCache {
   }
   [[nodiscard]] static std::uint32_t capacity_of(format::BlockType type,
                                                  std::uint32_t size) {
-    return type == format::BlockType::kInode
-               ? format::kBlocksetCount
-               : size / format::kBlockrefBytes;
+    return type == format::BlockType::kInode ? format::kBlocksetCount
+                                             : size / format::kBlockrefBytes;
   }
 
   [[nodiscard]] Result<Chain*> make(format::BlockType type, std::uint32_t size);
@@ -131,8 +130,8 @@ class ChainCache {
   void count_dirty(const Chain& chain, std::int64_t sign);
   void touch(Chain& chain);
 
-  void open_slot(Chain& chain, std::uint32_t index,
-                 const format::Blockref& ref, Chain* child);
+  void open_slot(Chain& chain, std::uint32_t index, const format::Blockref& ref,
+                 Chain* child);
   void close_slot(Chain& chain, std::uint32_t index);
   void move_tail(Chain& from, std::uint32_t first, std::uint32_t last,
                  Chain& to);

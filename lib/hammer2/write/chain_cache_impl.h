@@ -40,8 +40,7 @@ void ChainCache<G>::close() {
 }
 
 template <Ground G>
-Result<Chain*> ChainCache<G>::make(format::BlockType type,
-                                   std::uint32_t size) {
+Result<Chain*> ChainCache<G>::make(format::BlockType type, std::uint32_t size) {
   const std::uint32_t capacity = capacity_of(type, size);
   const std::size_t body = body_bytes(size, capacity);
   void* memory = ground_.allocate(sizeof(Chain), alignof(Chain));
@@ -123,8 +122,7 @@ Result<Chain*> ChainCache<G>::load(const format::Blockref& ref, Tree in,
   chain->ref = ref;
   chain->in = in;
   copy_bytes(MutableBytes(chain->bytes, chain->size), pin.bytes());
-  chain->tree =
-      chain->is_inode() ? store.tree_below(in, pin) : in;
+  chain->tree = chain->is_inode() ? store.tree_below(in, pin) : in;
   if (chain->tree == Tree::kNone) return chain;
   // References side by side, whatever gaps the writer left.
   format::Blockref* refs = chain->refs();
@@ -135,8 +133,8 @@ Result<Chain*> ChainCache<G>::load(const format::Blockref& ref, Tree in,
     ++used;
   }
   chain->count = used;
-  zero_bytes(std::as_writable_bytes(
-      std::span(refs + used, chain->capacity - used)));
+  zero_bytes(
+      std::as_writable_bytes(std::span(refs + used, chain->capacity - used)));
   return chain;
 }
 
@@ -148,9 +146,8 @@ Result<Chain*> ChainCache<G>::child(Chain& parent, std::uint32_t index) {
     return there;
   }
   const format::Blockref& ref = parent.refs()[index];
-  const KeyRange range = ref.type == format::BlockType::kIndirect
-                             ? range_of(ref)
-                             : KeyRange{};
+  const KeyRange range =
+      ref.type == format::BlockType::kIndirect ? range_of(ref) : KeyRange{};
   ODO_TRY(Chain * chain, load(ref, parent.tree, range));
   chain->parent = &parent;
   parent.children[index] = chain;

@@ -125,8 +125,7 @@ template <Ground G>
 Result<bool> ChainCache<G>::insert_here(Chain& chain, std::uint32_t index,
                                         const format::Blockref& leaf,
                                         Chain* made) {
-  if (index < chain.count &&
-      chain.refs()[index].key <= range_of(leaf).last) {
+  if (index < chain.count && chain.refs()[index].key <= range_of(leaf).last) {
     return fail(error_at(Code::kBadKey, chain.refs()[index]));  // not free
   }
   ODO_TRY(const bool down, reach_down(chain, index, leaf));
@@ -146,8 +145,7 @@ template <Ground G>
 Result<unsigned> ChainCache<G>::level_of(Chain& chain) {
   unsigned level = 1;
   Chain* at = &chain;
-  while (at->count != 0 &&
-         at->refs()[0].type == format::BlockType::kIndirect) {
+  while (at->count != 0 && at->refs()[0].type == format::BlockType::kIndirect) {
     ODO_TRY(at, child(*at, 0));
     ++level;
   }
@@ -159,8 +157,8 @@ Result<unsigned> ChainCache<G>::level_of(Chain& chain) {
 template <Ground G>
 KeyRange ChainCache<G>::widest_gap(Chain& chain, std::uint32_t index,
                                    const format::Blockref& leaf) {
-  const unsigned most = chain.is_inode() ? format::kKeyBits - 1
-                                         : chain.range().bits - 1;
+  const unsigned most =
+      chain.is_inode() ? format::kKeyBits - 1 : chain.range().bits - 1;
   KeyRange widest = range_of(leaf);
   for (unsigned bits = leaf.keybits + 1U; bits <= most; ++bits) {
     const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
@@ -193,21 +191,20 @@ Result<bool> ChainCache<G>::reach_down(Chain& chain, std::uint32_t index,
     return false;
   }
   ODO_TRY(Chain * neighbour, child(chain, beside));
-  const unsigned most = chain.is_inode() ? format::kKeyBits - 1
-                                         : chain.range().bits - 1;
+  const unsigned most =
+      chain.is_inode() ? format::kKeyBits - 1 : chain.range().bits - 1;
   const bool has_room =
       !neighbour->full() || neighbour->size < most_bytes(neighbour->tree);
   // The range of both, if nothing else lies there.
-  const auto bits = static_cast<unsigned>(
-      std::bit_width(neighbour->ref.key ^ leaf.key));
+  const auto bits =
+      static_cast<unsigned>(std::bit_width(neighbour->ref.key ^ leaf.key));
   if (has_room && bits <= most) {
     const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
     const std::uint64_t first = leaf.key & ~mask;
     const std::uint64_t last = leaf.key | mask;
     const std::uint32_t low = chain.lower_bound(first);
-    const bool alone =
-        low == beside &&
-        (beside + 1 == chain.count || chain.refs()[beside + 1].key > last);
+    const bool alone = low == beside && (beside + 1 == chain.count ||
+                                         chain.refs()[beside + 1].key > last);
     if (alone) {
       neighbour->ref.key = first;
       neighbour->ref.keybits = static_cast<std::uint8_t>(bits);
@@ -283,8 +280,7 @@ Result<void> ChainCache<G>::split(Chain& chain, std::uint64_t key) {
     // Half of it goes to a new block.
     const unsigned bits = range.bits - 1;
     const std::uint64_t middle = range.first + (std::uint64_t{1} << bits);
-    const KeyRange upper = {
-        .first = middle, .last = range.last, .bits = bits};
+    const KeyRange upper = {.first = middle, .last = range.last, .bits = bits};
     ODO_TRY(Chain * made, make_indirect(*at, upper));
     const std::uint32_t first = at->lower_bound(middle);
     const std::uint32_t moved = at->count - first;

@@ -23,9 +23,9 @@ std::uint64_t Volume<G>::reserve_quads() const {
 
 template <Ground G>
 bool Volume<G>::has_room(Need need, std::uint64_t data_quads) const {
-  const std::uint64_t wanted =
-      chains_.dirty_quads() + data_blocks_ + data_quads + kSlackQuads +
-      (need == Need::kNormal ? reserve_quads() : 0);
+  const std::uint64_t wanted = chains_.dirty_quads() + data_blocks_ +
+                               data_quads + kSlackQuads +
+                               (need == Need::kNormal ? reserve_quads() : 0);
   return freemap_.quads() >= wanted;
 }
 
@@ -120,10 +120,9 @@ Result<void> Volume<G>::write_chain(Chain& chain) {
   const Chain* owner = &chain;
   while (!owner->is_inode()) owner = owner->parent;
   ref.methods = metadata_methods(
-      owner->inode(), chain.is_inode()
-                          ? static_cast<CompMethod>(
-                                chain.inode().meta.comp_algo & 15)
-                          : CompMethod::kNone);
+      owner->inode(), chain.is_inode() ? static_cast<CompMethod>(
+                                             chain.inode().meta.comp_algo & 15)
+                                       : CompMethod::kNone);
   const auto radix = static_cast<unsigned>(std::countr_zero(chain.size));
   if (!is_fresh(ref) || ref.radix() != radix ||
       !detail::has_code(chain.ref.methods)) {
@@ -184,14 +183,24 @@ Result<void> Volume<G>::commit() {
           chains_.super_root().ref.data_off) {
     return {};
   }
+  // The header's first sector ends in its own CRC, so that no CRC over more than
+  // that sector depends on what is in it: an old first sector before new ones
+  // shows only by the CRC of the second, which it holds. Hence the second, the
+  // reference to the super-root, is never the same in two headers.
+  chains_.mark_dirty(chains_.super_root());
   ODO_TRY_VOID(flush_chains());
   header().sroot_blockset.refs[root_slot_] = chains_.super_root().ref;
   header().mirror_tid = open_tid_;
   header().freemap_tid = open_tid_;
   header().allocator_free = freemap_.free_bytes();
-  ODO_TRY_VOID(
-      freemap_.write_out(open_tid_, modify_tid_,
-                         mutable_bytes_of(header().freemap_blockset)));
+  ODO_TRY_VOID(freemap_.write_out(open_tid_, modify_tid_,
+                                  mutable_bytes_of(header().freemap_blockset)));
+  seal_header(header_.span(), checks_);
+  if (format::has_one_header(header().volu_size)) {
+    // Nobody looks at it while the header proper is whole, and by the time that
+    // it is written over, this is durable with all that it refers to.
+    ODO_TRY_VOID(media_.write(format::kShadowHeaderOffset, header_.span()));
+  }
   // What the header refers to is durable before the header is written.
   ODO_TRY_VOID(media_.flush());
   ODO_TRY_VOID(write_header());
@@ -206,12 +215,13 @@ Result<void> Volume<G>::commit() {
 // one to be used.
 template <Ground G>
 Result<void> Volume<G>::write_header() {
-  std::uint64_t offset = header_offset_ + format::kVolumeHeaderStride;
+  std::uint64_t offset =
+      align_down(header_offset_, format::kVolumeHeaderStride) +
+      format::kVolumeHeaderStride;
   if (offset / format::kVolumeHeaderStride >= format::kVolumeHeaderCount ||
       offset + format::kZoneReserveBytes > header().volu_size) {
     offset = 0;
   }
-  seal_header(header_.span(), checks_);
   ODO_TRY_VOID(media_.write(offset, header_.span()));
   header_offset_ = offset;
   return {};

@@ -61,8 +61,8 @@ Result<DataBlock*> Volume<G>::data_block(OpenInode& file, std::uint64_t offset,
     return give_up(done.error());
   }
   if (!old) return block;
-  const Result<Position> at = chains_.find(
-      *file.chain, offset, offset + (kBlockBytes - 1));
+  const Result<Position> at =
+      chains_.find(*file.chain, offset, offset + (kBlockBytes - 1));
   if (!at) return give_up(at.error());
   if (!at->found()) return block;
   // Blocks that others wrote may cover less than 64 KiB.
@@ -151,10 +151,10 @@ Result<void> Volume<G>::store_block(DataBlock& block) {
       std::min<std::uint64_t>(meta.size - block.offset, kBlockBytes);
   const std::uint32_t size = data_block_bytes(length);
   ODO_TRY_VOID(enlarge(block, size));
-  ODO_TRY_VOID(place_data(
-      file, block.offset,
-      encoder_.prepare(DataMethods::of(meta), Bytes(block.bytes, size),
-                       outgoing_.span())));
+  ODO_TRY_VOID(
+      place_data(file, block.offset,
+                 encoder_.prepare(DataMethods::of(meta),
+                                  Bytes(block.bytes, size), outgoing_.span())));
   free_block(block);
   if (file.holds == 0 && file.blocks.first() == nullptr) close_inode(file);
   return {};
@@ -170,7 +170,8 @@ Result<void> Volume<G>::write_prepared(OpenInode& file, std::uint64_t offset,
   }
   const bool last = length < kBlockBytes;
   if (!is_aligned(offset, kBlockBytes) || length == 0 || length > kBlockBytes ||
-      (last && offset + length < meta.size) || offset > kMaxFileBytes - length) {
+      (last && offset + length < meta.size) ||
+      offset > kMaxFileBytes - length) {
     return fail(Error{.code = Code::kInvalid});
   }
   ODO_TRY_VOID(begin(Need::kNormal, 2));
@@ -191,8 +192,8 @@ Result<void> Volume<G>::store_old_blocks(std::size_t keep_bytes) {
        it != dirty_data_.end() && data_bytes_ > keep_bytes;) {
     DataBlock& block = *it;
     ++it;
-    // Nobody will find the blocks of a file without a name after a sync(): these
-    // wait for as long as memory lasts.
+    // Nobody will find the blocks of a file without a name after a sync():
+    // these wait for as long as memory lasts.
     if (keep_bytes == 0 && block.owner->unlinked) continue;
     ODO_TRY_VOID(store_block(block));
   }
@@ -211,8 +212,8 @@ Result<void> Volume<G>::unembed(OpenInode& file) {
     copy_bytes(MutableBytes(block->bytes, block->size),
                Bytes(inode.payload.data).first(inode.meta.size));
   }
-  inode.meta.op_flags =
-      static_cast<std::uint8_t>(inode.meta.op_flags & ~format::kInodeDirectData);
+  inode.meta.op_flags = static_cast<std::uint8_t>(inode.meta.op_flags &
+                                                  ~format::kInodeDirectData);
   inode.payload.data = {};
   file.chain->tree = hammer2::Tree::kFile;
   file.chain->count = 0;
@@ -333,9 +334,8 @@ Result<void> Volume<G>::cut_blocks(OpenInode& file, std::uint64_t from) {
           chains_.free(*below);
         }
         retire(ref);
-        chains_.remove(
-            {.chain = at, .index = i},
-            [this](const format::Blockref& gone) { retire(gone); });
+        chains_.remove({.chain = at, .index = i},
+                       [this](const format::Blockref& gone) { retire(gone); });
         break;
       }
       if (range_of(ref).last < from ||
@@ -457,7 +457,7 @@ Result<void> Volume<G>::read_stored(OpenInode& file, std::uint64_t offset,
   while (!to.empty()) {
     ODO_TRY(const Position at,
             chains_.find(*file.chain, offset, offset + (to.size() - 1)));
-    const std::uint64_t hole = !at.found()              ? to.size()
+    const std::uint64_t hole = !at.found()             ? to.size()
                                : at.ref().key > offset ? at.ref().key - offset
                                                        : 0;
     zero_bytes(to.first(hole));

@@ -44,14 +44,12 @@ Result<bool> Volume<G>::has_name(const format::Blockref& ref,
     if (length <= format::kEmbeddedNameBytes) {
       return std::string_view(ref.check.name.data(), length) == name;
     }
-    ODO_TRY(const auto pin,
-            media_.store().fetch(ref, hammer2::Tree::kDirectory, KeyRange{},
-                                 Error::kUnknown));
+    ODO_TRY(const auto pin, media_.store().fetch(ref, hammer2::Tree::kDirectory,
+                                                 KeyRange{}, Error::kUnknown));
     return hammer2::detail::as_text(pin.bytes().first(length)) == name;
   }
-  ODO_TRY(const auto pin,
-          media_.store().fetch(ref, hammer2::Tree::kDirectory, KeyRange{},
-                               Error::kUnknown));
+  ODO_TRY(const auto pin, media_.store().fetch(ref, hammer2::Tree::kDirectory,
+                                               KeyRange{}, Error::kUnknown));
   return hammer2::detail::inode_name(pin.bytes()) == name;
 }
 
@@ -131,8 +129,7 @@ Result<void> Volume<G>::add_entry(OpenInode& directory, std::string_view name,
   if (key == 0) return fail(Error{.code = Code::kNoSpace});
   format::Blockref ref = {};
   ref.type = format::BlockType::kDirent;
-  ref.methods =
-      metadata_methods(directory.chain->inode(), CompMethod::kNone);
+  ref.methods = metadata_methods(directory.chain->inode(), CompMethod::kNone);
   ref.key = key;
   ref.mirror_tid = open_tid_;
   ref.modify_tid = modify_tid_;
@@ -275,8 +272,8 @@ Result<void> Volume<G>::link(OpenInode& inode, OpenInode& directory,
     return fail(Error{.code = Code::kIsDirectory});
   }
   if (inode.pfs != directory.pfs || inode.unlinked) {
-    return fail(Error{.code = inode.unlinked ? Code::kNotFound
-                                             : Code::kInvalid});
+    return fail(
+        Error{.code = inode.unlinked ? Code::kNotFound : Code::kInvalid});
   }
   if (meta.nlinks >= kMaxLinks) {
     return fail(Error{.code = Code::kTooManyLinks});
@@ -317,8 +314,8 @@ Result<void> Volume<G>::drop_link(OpenInode& inode, std::uint64_t now) {
 }
 
 template <Ground G>
-Result<void> Volume<G>::remove_name(OpenInode& directory,
-                                    std::string_view name, bool folders) {
+Result<void> Volume<G>::remove_name(OpenInode& directory, std::string_view name,
+                                    bool folders) {
   ODO_TRY_VOID(check_directory(directory));
   ODO_TRY_VOID(check_name(name));
   ODO_TRY_VOID(begin(Need::kRemoval, 0));
@@ -333,8 +330,8 @@ Result<void> Volume<G>::remove_name(OpenInode& directory,
   const bool is_folder =
       inode->chain->inode().meta.type == ObjectType::kDirectory;
   if (is_folder != folders) {
-    return refuse(Error{
-        .code = is_folder ? Code::kIsDirectory : Code::kNotDirectory});
+    return refuse(
+        Error{.code = is_folder ? Code::kIsDirectory : Code::kNotDirectory});
   }
   if (is_folder) {
     const Result<bool> empty = is_empty(*inode);
@@ -378,8 +375,8 @@ Result<bool> Volume<G>::read_directory(OpenInode& directory, DirCursor& cursor,
     cursor.at_end = true;
     return false;
   }
-  ODO_TRY_VOID(hammer2::fill_entry(media_.store(), at.ref(), directory.inum,
-                                   out));
+  ODO_TRY_VOID(
+      hammer2::fill_entry(media_.store(), at.ref(), directory.inum, out));
   cursor.at_end = at.ref().key == ~std::uint64_t{0};
   cursor.next_key = at.ref().key + 1;
   return true;

@@ -70,9 +70,13 @@ class Encoder {
     }
     block.bytes = content;
     auto stored = format::CompMethod::kNone;
-    // More than half of it isn't worth unpacking.
-    const std::size_t packed = encode(methods.comp, methods.level, content,
-                                      room.first(content.size() / 2));
+    // More than half of it isn't worth unpacking, and less than the smallest
+    // block can't be had.
+    const std::size_t half = content.size() / 2;
+    const std::size_t packed =
+        half < format::kMinAllocBytes
+            ? 0
+            : encode(methods.comp, methods.level, content, room.first(half));
     if (packed != 0) {
       const std::uint32_t size = data_block_bytes(packed);
       zero_bytes(room.subspan(packed, size - packed));

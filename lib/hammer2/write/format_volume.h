@@ -81,8 +81,8 @@ inline constexpr std::uint64_t kAuxAreaBytes = std::uint64_t{256} << 20;
 // What a volume of a device will hold: all but the last are whole zones.
 [[nodiscard]] constexpr std::uint64_t volume_bytes(std::uint64_t device_bytes,
                                                    bool last) {
-  return align_down(device_bytes, last ? format::kVolumeAlignBytes
-                                       : format::kZoneBytes);
+  return align_down(device_bytes,
+                    last ? format::kVolumeAlignBytes : format::kZoneBytes);
 }
 
 template <block::WritableBlockDevice D>
@@ -144,8 +144,8 @@ class Formatter {
       total_ += size;
       reserved_ += detail::reserve_bytes(size);
     }
-    boot_ = detail::area_bytes(options_.boot_bytes, detail::kBootAreaBytes,
-                               total_);
+    boot_ =
+        detail::area_bytes(options_.boot_bytes, detail::kBootAreaBytes, total_);
     aux_ =
         detail::area_bytes(options_.aux_bytes, detail::kAuxAreaBytes, total_);
     allocator_beg_ = format::kZoneReserveBytes + boot_ + aux_;
@@ -204,6 +204,7 @@ class Formatter {
     // The last block of the volume can be written, too.
     ODO_TRY_VOID(
         write(device, sizes_[device] - format::kVolumeHeaderBytes, block_));
+    ODO_TRY_VOID(write(device, format::kShadowHeaderOffset, block_));
     return for_each_header(device, [&](std::uint64_t offset) {
       return write(device, offset, block_);
     });
@@ -266,9 +267,8 @@ class Formatter {
     super_root_.key = format::kSuperRootKey;
     finish_ref(super_root_, allocator_beg_, super,
                format::CompMethod::kAutozero);
-    super_root_.embed.stats = {
-        .data_count = labels_used_ * format::kInodeBytes,
-        .inode_count = labels_used_};
+    super_root_.embed.stats = {.data_count = labels_used_ * format::kInodeBytes,
+                               .inode_count = labels_used_};
     super_root_.leaf_count = static_cast<std::uint16_t>(labels_used_);
     return write(0, allocator_beg_, block_);
   }

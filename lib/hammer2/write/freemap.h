@@ -65,6 +65,9 @@ class Freemap {
                                   std::uint64_t free_bytes);
   void close();
 
+  // Blocks of all types go into the same entries from now on.
+  void use_any_class() { any_class_ = true; }
+
   // The offset of a free block of 2^radix bytes, radix 10 to 16, now taken.
   [[nodiscard]] Result<std::uint64_t> allocate(format::BlockType type,
                                                unsigned radix);
@@ -93,6 +96,10 @@ class Freemap {
   // change; note_change() must follow. Valid until the next call of anything.
   [[nodiscard]] Result<FreemapLeaf*> leaf_of(std::uint64_t zone);
   void note_change(std::uint64_t zone, std::int64_t freed_bytes);
+  // The end of the last 4 MiB of which anything is in use.
+  [[nodiscard]] Result<std::uint64_t> used_end();
+  // Has it end at `end`, from which on nothing is in use.
+  [[nodiscard]] Result<void> cut(std::uint64_t end);
   [[nodiscard]] std::uint64_t allocator_beg() const { return allocator_beg_; }
 
  private:
@@ -181,7 +188,7 @@ class Freemap {
   std::uint64_t free_bytes_ = 0;
   std::uint64_t quads_ = 0;
   std::array<std::uint64_t, kTypes> cursors_ = {};  // entries, by block type
-  std::uint32_t fresh_cursors_ = 0;  // bit type: used in this transaction
+  std::uint32_t fresh_cursors_ = 0;       // bit type: used in this transaction
   std::uint32_t device_block_bytes_ = 0;  // of the coarsest device
   std::uint32_t clock_ = 0;
   std::size_t clean_leaves_ = 0;

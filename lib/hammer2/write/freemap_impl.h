@@ -30,9 +30,9 @@ Result<void> Freemap<G>::open(Bytes blockset, std::uint64_t allocator_beg,
   ODO_TRY_VOID(scratch_.init(ground_, format::kFreemapBlockBytes));
 
   Array<G, std::byte> levels;
-  ODO_TRY_VOID(
-      levels.init(ground_, format::kFreemapLevels * format::kFreemapBlockBytes +
-                               alignof(std::max_align_t)));
+  ODO_TRY_VOID(levels.init(ground_, std::size_t{format::kFreemapLevels} *
+                                            format::kFreemapBlockBytes +
+                                        alignof(std::max_align_t)));
   audit::Arena arena(levels.span());
   WalkReader reader{*this};
   audit::FreemapTree<WalkReader> tree(media_.volumes(), reader);
@@ -47,11 +47,11 @@ Result<void> Freemap<G>::open(Bytes blockset, std::uint64_t allocator_beg,
     if (of.ref.type != format::BlockType::kEmpty) continue;
     std::uint32_t entries = 0;
     for (std::uint64_t i = 0; i < format::kFreemapEntries; ++i) {
-      entries += audit::never_given_out(
-                     zone * format::kZoneBytes + i * kEntryBytes,
-                     allocator_beg_, total_bytes())
-                     ? 0
-                     : 1;
+      entries +=
+          audit::never_given_out(zone * format::kZoneBytes + i * kEntryBytes,
+                                 allocator_beg_, total_bytes())
+              ? 0
+              : 1;
     }
     of.quads = entries * (kEntryBytes / format::kMaxAllocBytes);
     quads_ += of.quads;
@@ -355,11 +355,11 @@ Result<void> Freemap<G>::write_out(std::uint64_t mirror_tid,
         avail += ref.check.freemap.avail;
         copy_bytes(bytes.subspan(slot * sizeof ref), bytes_of(ref));
       }
-      ODO_TRY_VOID(write_block(
-          node.ref, level,
-          static_cast<std::uint64_t>(i)
-              << (format::kFreemapLeafRadix + kLevelBits * level),
-          bytes, avail, mirror_tid, modify_tid));
+      ODO_TRY_VOID(
+          write_block(node.ref, level,
+                      static_cast<std::uint64_t>(i)
+                          << (format::kFreemapLeafRadix + kLevelBits * level),
+                      bytes, avail, mirror_tid, modify_tid));
       node.dirty = false;
       if (level < top_) nodes_[level + 1][i >> kLevelBits].dirty = true;
     }

@@ -114,9 +114,8 @@ Result<OpenInode*> Volume<G>::take_inum(OpenInode& pfs, std::uint64_t inum) {
 template <Ground G>
 Attributes Volume<G>::attributes(const OpenInode& inode) const {
   Attributes attributes;
-  hammer2::detail::fill_attributes(
-      Bytes(inode.chain->bytes, inode.chain->size), inode.chain->ref,
-      attributes);
+  hammer2::detail::fill_attributes(Bytes(inode.chain->bytes, inode.chain->size),
+                                   inode.chain->ref, attributes);
   return attributes;
 }
 
@@ -147,9 +146,9 @@ Result<void> Volume<G>::set_attributes(OpenInode& inode,
   if (changes.mtime_us) meta.mtime_us = *changes.mtime_us;
   if (changes.btime_us) meta.btime_us = *changes.btime_us;
   if (changes.comp) {
-    meta.comp_algo = detail::encode_algorithm(
-        static_cast<unsigned>(*changes.comp),
-        changes.comp_level ? *changes.comp_level : 0);
+    meta.comp_algo =
+        detail::encode_algorithm(static_cast<unsigned>(*changes.comp),
+                                 changes.comp_level ? *changes.comp_level : 0);
   }
   if (changes.check) {
     meta.check_algo = static_cast<std::uint8_t>(*changes.check);

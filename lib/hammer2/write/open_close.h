@@ -21,6 +21,7 @@ Result<void> Volume<G>::open(std::span<Device* const> devices,
   ODO_TRY_VOID(load_header());
   ODO_TRY_VOID(freemap_.open(bytes_of(header().freemap_blockset),
                              header().allocator_beg, header().allocator_free));
+  if (limits.placement == Placement::kCompact) freemap_.use_any_class();
   ODO_TRY_VOID(chains_.open());
   open_tid_ = header().mirror_tid + 1;
   modify_tid_ =

@@ -31,7 +31,7 @@ struct DataBlock {
 };
 
 struct OpenInode {
-  Chain* chain = nullptr;  // pinned
+  Chain* chain = nullptr;    // pinned
   OpenInode* pfs = nullptr;  // the root of its PFS; itself if it is one
   std::uint64_t inum = 0;
   std::uint32_t holds = 0;

@@ -51,8 +51,7 @@ Result<typename Volume<G>::LabelSlot> Volume<G>::find_label(
   slot.free_key = format::dirhash(label);
   const std::uint64_t last = slot.free_key | format::kDirhashCollisionMask;
   for (std::uint64_t first = slot.free_key & ~format::kDirhashCollisionMask;;) {
-    ODO_TRY(const Position at,
-            chains_.find(chains_.super_root(), first, last));
+    ODO_TRY(const Position at, chains_.find(chains_.super_root(), first, last));
     if (!at.found()) return slot;
     const std::uint64_t key = at.ref().key;
     ODO_TRY(Chain * chain, chains_.child(*at.chain, at.index));
@@ -174,8 +173,7 @@ Result<void> Volume<G>::delete_pfs(std::string_view label) {
 }
 
 template <Ground G>
-Result<void> Volume<G>::rename_pfs(std::string_view from,
-                                   std::string_view to) {
+Result<void> Volume<G>::rename_pfs(std::string_view from, std::string_view to) {
   ODO_TRY_VOID(check_label(to));
   ODO_TRY_VOID(begin(Need::kNormal, 0));
   ODO_TRY(Chain * chain, existing_root(from));
@@ -188,8 +186,7 @@ Result<void> Volume<G>::rename_pfs(std::string_view from,
   chains_.remove(at, [this](const format::Blockref& ref) { retire(ref); });
   name_root(chain->inode(), to, target.free_key);
   chain->ref.key = target.free_key;
-  if (const auto done =
-          chains_.insert(chains_.super_root(), chain->ref, chain);
+  if (const auto done = chains_.insert(chains_.super_root(), chain->ref, chain);
       !done) {
     // Where it was there is room.
     name_root(chain->inode(), from, old.key);

@@ -55,8 +55,8 @@ inline void name_root(format::Inode& inode, std::string_view label,
 
 // Makes random bytes an identifier of the kind that says so (RFC 9562, 5.4).
 inline void mark_random(format::Uuid& uuid) {
-  uuid.time_hi_and_version = static_cast<std::uint16_t>(
-      (uuid.time_hi_and_version & 0x0fff) | 0x4000);
+  uuid.time_hi_and_version =
+      static_cast<std::uint16_t>((uuid.time_hi_and_version & 0x0fff) | 0x4000);
   uuid.clock_seq_hi =
       static_cast<std::uint8_t>((uuid.clock_seq_hi & 0x3f) | 0x80);
 }

@@ -56,11 +56,16 @@
 
 namespace odo::hammer2::write {
 
+// How new blocks are placed: each type in 4 MiB of its own, which keeps what is
+// read together together; or one behind the other, for the smallest image.
+enum class Placement : std::uint8_t { kByType, kCompact };
+
 // How much memory a volume may take.
 struct Limits {
   std::size_t cache_bytes = std::size_t{4} << 20;   // blocks that were read
   std::size_t chain_bytes = std::size_t{16} << 20;  // inodes, indirect blocks
   std::size_t data_bytes = std::size_t{8} << 20;    // file data to be written
+  Placement placement = Placement::kByType;
 };
 
 // What a new inode is to be.
@@ -92,8 +97,8 @@ struct Changes {
 enum class RenameMode : std::uint8_t { kReplace, kNoReplace, kExchange };
 
 struct Space {
-  std::uint64_t total_bytes = 0;  // for data and metadata
-  std::uint64_t free_bytes = 0;   // of these
+  std::uint64_t total_bytes = 0;      // for data and metadata
+  std::uint64_t free_bytes = 0;       // of these
   std::uint64_t available_bytes = 0;  // without the reserve for removals
   std::uint64_t inodes = 0;           // in use, of the PFS
 };
@@ -204,9 +209,9 @@ class Volume {
   // All of it or none.
   [[nodiscard]] Result<void> write(OpenInode& file, std::uint64_t offset,
                                    Bytes from);
-  // A whole block of up to 64 KiB at a multiple of that, `length` bytes of which
-  // are content; the last of the file where that is less. Other threads may
-  // have prepared it (Encoder::prepare).
+  // A whole block of up to 64 KiB at a multiple of that, `length` bytes of
+  // which are content; the last of the file where that is less. Other threads
+  // may have prepared it (Encoder::prepare).
   [[nodiscard]] Result<void> write_prepared(OpenInode& file,
                                             std::uint64_t offset,
                                             std::uint64_t length,
@@ -224,6 +229,11 @@ class Volume {
   // One pass: what nothing refers to is staged, what was staged and still isn't
   // referred to is free.
   [[nodiscard]] Result<BulkfreeResult> bulkfree();
+  // Gives up the end of a filesystem of one volume that holds nothing, syncs,
+  // and forgets the volume; answers the bytes that it has now, at which the
+  // caller may cut the device. Not atomic: a cut in the middle may leave a
+  // filesystem that wants the device's old size.
+  [[nodiscard]] Result<std::uint64_t> shrink_to_fit();
 
  private:
   enum class Need : std::uint8_t { kNormal, kRemoval };
@@ -283,9 +293,8 @@ class Volume {
   [[nodiscard]] Result<NameSlot> find_dirent(OpenInode& directory,
                                              std::string_view name);
   [[nodiscard]] Result<void> add_entry(OpenInode& directory,
-                                       std::string_view name,
-                                       std::uint64_t key, std::uint64_t inum,
-                                       ObjectType type);
+                                       std::string_view name, std::uint64_t key,
+                                       std::uint64_t inum, ObjectType type);
   void remove_entry(const Position& at);
   [[nodiscard]] Result<void> drop_link(OpenInode& inode, std::uint64_t now);
   [[nodiscard]] Result<bool> is_empty(OpenInode& directory);
@@ -327,8 +336,7 @@ class Volume {
                                                  std::uint64_t offset,
                                                  MutableBytes to);
 
-  [[nodiscard]] Result<void> read_stored(OpenInode& file,
-                                         std::uint64_t offset,
+  [[nodiscard]] Result<void> read_stored(OpenInode& file, std::uint64_t offset,
                                          MutableBytes to);
 
   // pfs.h
@@ -356,26 +364,27 @@ class Volume {
   ChainCache<G> chains_;
   Encoder<G> encoder_;
   Limits limits_;
-  Array<G, std::byte> header_;   // as it will be written next
+  Array<G, std::byte> header_;    // as it will be written next
   Array<G, std::byte> outgoing_;  // a compressed block
   List<OpenInode, &OpenInode::all> open_;
   List<DataBlock, &DataBlock::by_age> dirty_data_;  // the oldest first
   std::size_t data_bytes_ = 0;
   std::uint64_t data_blocks_ = 0;
-  std::uint64_t open_tid_ = 0;    // of all that isn't committed
-  std::uint64_t modify_tid_ = 0;  // the same in the PFSs' own count
+  std::uint64_t open_tid_ = 0;       // of all that isn't committed
+  std::uint64_t modify_tid_ = 0;     // the same in the PFSs' own count
   std::uint64_t exhausted_tid_ = 0;  // when bulkfree last found nothing
   std::uint64_t header_offset_ = 0;  // of the header written last
-  std::size_t root_slot_ = 0;  // the super-root's place in the header
+  std::size_t root_slot_ = 0;        // the super-root's place in the header
 };
 
 }  // namespace odo::hammer2::write
 
-#include "lib/hammer2/write/open_close.h"
-#include "lib/hammer2/write/commit.h"
-#include "lib/hammer2/write/inodes.h"
-#include "lib/hammer2/write/directory.h"
-#include "lib/hammer2/write/rename.h"
-#include "lib/hammer2/write/content.h"
-#include "lib/hammer2/write/pfs.h"
 #include "lib/hammer2/write/bulkfree.h"
+#include "lib/hammer2/write/commit.h"
+#include "lib/hammer2/write/content.h"
+#include "lib/hammer2/write/directory.h"
+#include "lib/hammer2/write/inodes.h"
+#include "lib/hammer2/write/open_close.h"
+#include "lib/hammer2/write/pfs.h"
+#include "lib/hammer2/write/rename.h"
+#include "lib/hammer2/write/shrink.h"

@@ -92,8 +92,8 @@ class VolumeTest : public ::testing::Test {
     const auto found = fs->resolve(root, path, FollowLast::kNo, node);
     if (!found) return "<" + text_of(found.error()) + ">";
     std::string content(node.attributes.size, '\0');
-    const auto read = fs->read(
-        node, 0, std::as_writable_bytes(std::span(content)));
+    const auto read =
+        fs->read(node, 0, std::as_writable_bytes(std::span(content)));
     if (!read) return "<" + text_of(read.error()) + ">";
     return content;
   }

@@ -2,13 +2,15 @@
 // The write path's ground on a hosted system: its allocator, clock and source
 // of random bytes.
 //
-// Contexts: thread; several threads may share one.
+// Contexts: thread; several threads may share one whose clock
+//   runs.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <random>
 
 #include "lib/base/bytes.h"
@@ -27,16 +29,24 @@ class HostGround {
   void deallocate(void* memory, std::size_t /*bytes*/, std::size_t align) {
     ::operator delete(memory, std::align_val_t{align});
   }
+  // From now on it is that time.
+  void stop_clock(std::uint64_t now_us) { stopped_us_ = now_us; }
   std::uint64_t now_us() {
-    using namespace std::chrono;
+    if (stopped_us_) return *stopped_us_;
+    using std::chrono::microseconds;
+    using std::chrono::system_clock;
     return static_cast<std::uint64_t>(
-        duration_cast<microseconds>(system_clock::now().time_since_epoch())
+        std::chrono::duration_cast<microseconds>(
+            system_clock::now().time_since_epoch())
             .count());
   }
   void fill_random(MutableBytes to) {
     std::random_device random;
     for (std::byte& byte : to) byte = static_cast<std::byte>(random());
   }
+
+ private:
+  std::optional<std::uint64_t> stopped_us_;
 };
 
 }  // namespace odo::hammer2::write
