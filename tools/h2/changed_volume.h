@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,8 +77,12 @@ class Held {
 
 class ChangedVolume {
  public:
-  explicit ChangedVolume(const std::vector<std::string>& names)
+  // Every change happens at `now_us`, if that is given.
+  explicit ChangedVolume(const std::vector<std::string>& names,
+                         std::optional<std::uint64_t> now_us = std::nullopt,
+                         const hammer2::write::Limits& limits = {})
       : name_(names.front()) {
+    if (now_us) ground_.stop_clock(*now_us);
     devices_.reserve(names.size());
     for (const std::string& name : names) {
       devices_.push_back(open_for_change(name));
@@ -85,7 +90,7 @@ class ChangedVolume {
     std::vector<block::FileDevice*> pointers;
     pointers.reserve(devices_.size());
     for (block::FileDevice& device : devices_) pointers.push_back(&device);
-    check(volume_.open(pointers, hammer2::write::Limits{}));
+    check(volume_.open(pointers, limits));
   }
 
   [[nodiscard]] WritableVolume& operator*() { return volume_; }
@@ -132,10 +137,9 @@ class ChangedVolume {
     const std::size_t slash = path.rfind('/');
     const std::string_view folder =
         slash == std::string_view::npos ? "/" : path.substr(0, slash + 1);
-    return {find(label, folder),
-            std::string(slash == std::string_view::npos
-                            ? path
-                            : path.substr(slash + 1))};
+    return {find(label, folder), std::string(slash == std::string_view::npos
+                                                 ? path
+                                                 : path.substr(slash + 1))};
   }
 
   // Makes all changes durable.
@@ -151,8 +155,8 @@ class ChangedVolume {
  private:
   // As the reader chooses it.
   [[nodiscard]] std::string default_label() {
-    auto fs = std::make_unique<FileSystem>(
-        hammer2::VerifyChecks(host_checks()));
+    auto fs =
+        std::make_unique<FileSystem>(hammer2::VerifyChecks(host_checks()));
     std::vector<block::FileDevice*> pointers;
     pointers.reserve(devices_.size());
     for (block::FileDevice& device : devices_) pointers.push_back(&device);

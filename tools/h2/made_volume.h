@@ -33,9 +33,8 @@ struct FormatSettings {
   std::optional<std::uint64_t> aux_bytes;
   std::uint32_t version = hammer2::format::kVersionMultiVolume;
   Compression comp;
-  hammer2::format::CheckMethod check =
-      hammer2::format::CheckMethod::kXxhash64;
-  std::optional<std::uint64_t> now_us;  // else the clock's
+  hammer2::format::CheckMethod check = hammer2::format::CheckMethod::kXxhash64;
+  std::optional<std::uint64_t> now_us;            // else the clock's
   std::function<void(MutableBytes)> fill_random;  // else the system's
 };
 
@@ -64,7 +63,7 @@ inline void make_empty_file(const std::string& name, std::uint64_t size) {
 inline std::uint64_t make_filesystem(const std::vector<std::string>& names,
                                      const FormatSettings& settings) {
   if (settings.size) {
-    if (names.size() != 1) throw UsageError("--size is for one image");
+    if (names.size() != 1) throw UsageError("--image_size is for one image");
     make_empty_file(names[0], *settings.size);
   }
   std::vector<block::FileDevice> devices;

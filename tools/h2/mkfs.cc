@@ -19,7 +19,7 @@
 #include "tools/h2/made_volume.h"
 #include "tools/h2/numbers.h"
 
-ABSL_FLAG(std::string, size, "",
+ABSL_FLAG(std::string, image_size, "",
           "SIZE: make the image that large (64M, 2G); without it the file or "
           "disk must be there");
 ABSL_FLAG(std::string, label, "DATA",
@@ -43,7 +43,7 @@ int run(const Request& request) {
   names.insert(names.end(), request.images.begin(), request.images.end());
   if (names.empty()) throw UsageError("no image given");
   FormatSettings settings = format_settings();
-  const std::string size = absl::GetFlag(FLAGS_size);
+  const std::string size = absl::GetFlag(FLAGS_image_size);
   if (!size.empty()) settings.size = bytes_of_word(size);
   const std::uint64_t total = make_filesystem(names, settings);
   std::cout << absl::StrFormat("%s: %s in %u volume%s, PFSs LOCAL", names[0],
@@ -54,18 +54,17 @@ int run(const Request& request) {
   return kStatusGood;
 }
 
-constexpr std::string_view kFlags[] = {"size",     "label",
-                                       "boot_size", "aux_size",
-                                       "format_version", "comp",
-                                       "checks"};
+constexpr std::string_view kFlags[] = {
+    "image_size",     "label", "boot_size", "aux_size",
+    "format_version", "comp",  "checks"};
 
 }  // namespace
 }  // namespace mkfs_command
 
 FormatSettings format_settings() {
   FormatSettings settings;
-  settings.labels = absl::StrSplit(absl::GetFlag(FLAGS_label), ',',
-                                   absl::SkipEmpty());
+  settings.labels =
+      absl::StrSplit(absl::GetFlag(FLAGS_label), ',', absl::SkipEmpty());
   if (const std::string boot = absl::GetFlag(FLAGS_boot_size); !boot.empty()) {
     settings.boot_bytes = bytes_of_word(boot);
   }
@@ -83,16 +82,18 @@ constinit const Command kMkfs = {
     .arguments = "IMAGE...",
     .summary = "Make an empty filesystem",
     .help =
-        "On one file or disk, or on several, which are then the volumes of one\n"
+        "On one file or disk, or on several, which are then the volumes of "
+        "one\n"
         "filesystem in that order: all but the last count in whole GiB, the "
         "last in 8 MiB.\nWhat was there is lost.\n\n"
         "A PFS called LOCAL is made always; BOOT isn't compressed, whatever "
         "--comp says,\nfor boot loaders that can't read it. The boot and "
         "auxiliary areas take a\ntwentieth of the volume at most, and 8 MiB "
         "each at least, unless their sizes are\ngiven.",
-    .examples = "h2 mkfs --size 1G disk.img\n"
-                "h2 mkfs --label ROOT,BOOT --comp zlib:9 /dev/sdx\n"
-                "h2 mkfs first.img second.img",
+    .examples =
+        "h2 mkfs --image_size 1G disk.img\n"
+        "h2 mkfs --label ROOT,BOOT --comp zlib:9 /dev/sdx\n"
+        "h2 mkfs first.img second.img",
     .path = PathArgument::kOwn,
     .flags = mkfs_command::kFlags,
     .run = mkfs_command::run,
