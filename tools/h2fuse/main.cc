@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// h2fuse: mounts a PFS of a HAMMER2 filesystem on Linux. Read-only.
+// h2fuse: mounts a PFS of a HAMMER2 filesystem on Linux, for reading or
+// writing.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mount.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdio>
@@ -17,11 +19,13 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "tools/h2fuse/options.h"
 #include "tools/h2fuse/server.h"
+#include "tools/h2fuse/writing_server.h"
 
 namespace odo::h2fuse {
 namespace {
@@ -70,7 +74,8 @@ class Arguments {
 };
 
 std::string mount_options(const Options& options) {
-  std::string text = "ro,default_permissions,subtype=h2fuse,fsname=";
+  std::string text = options.write ? "rw" : "ro";
+  text += ",default_permissions,subtype=h2fuse,fsname=";
   for (const char c : options.images.front()) {
     if (c == ',' || c == '\\') text += '\\';
     text += c;
@@ -109,8 +114,9 @@ void detach_if_dead(const std::string& mountpoint) {
 
 class Session {
  public:
-  Session(const Options& options, Server& server)
-      : arguments_(mount_options(options)), table_(Server::operations()) {
+  template <class S>
+  Session(const Options& options, S& server)
+      : arguments_(mount_options(options)), table_(S::operations()) {
     fuse_set_log_func(keep_words);
     session_ =
         fuse_session_new(arguments_.get(), &table_, sizeof(table_), &server);
@@ -158,8 +164,28 @@ class Session {
   fuse_session* session_ = nullptr;
 };
 
-void run(const Options& options) {
-  detach_if_dead(options.mountpoint);
+// What there is to say of damage goes to whoever is there to read it.
+DamageLog::Sink sink_for(const Options& options) {
+  const std::string name = options.images.front();
+  ::openlog("h2fuse", LOG_PID, LOG_DAEMON);
+  if (options.foreground) {
+    return [name](const std::string& line) {
+      std::cerr << "h2fuse: " + name + ": " + line + "\n";
+    };
+  }
+  return [name](const std::string& line) {
+    ::syslog(LOG_ERR, "%s: %s", name.c_str(), line.c_str());
+  };
+}
+
+// From here on the mount is there; in the background the caller goes on.
+void go_on(const Options& options) {
+  if (fuse_daemonize(options.foreground ? 1 : 0) != 0) {
+    throw Failure(error_of("cannot go to the background", errno));
+  }
+}
+
+void run_reading(const Options& options) {
   const auto images = std::make_shared<const h2::Images>(options.images);
   hammer2::Pfs pfs;
   hammer2::Node root;
@@ -169,23 +195,39 @@ void run(const Options& options) {
     root = volume.root_of(pfs);
   }
   Readers readers(images, options.threads, options.cache_mib << 20);
-  const bool foreground = options.foreground;
-  ::openlog("h2fuse", LOG_PID, LOG_DAEMON);
-  DamageLog log([&](const std::string& line) {
-    const std::string text = images->name() + ": " + line;
-    if (foreground) {
-      std::cerr << "h2fuse: " + text + "\n";
-    } else {
-      ::syslog(LOG_ERR, "%s", text.c_str());
-    }
-  });
+  DamageLog log(sink_for(options));
   Server server(readers, log, pfs, root);
   Session session(options, server);
-  // From here on the mount is there; in the background the caller goes on.
-  if (fuse_daemonize(foreground ? 1 : 0) != 0) {
-    throw Failure(error_of("cannot go to the background", errno));
-  }
+  go_on(options);
   session.serve(options.threads);
+}
+
+void run_writing(const Options& options) {
+  hammer2::write::Limits limits;
+  const std::size_t memory = options.cache_mib << 20;
+  limits.cache_bytes = memory / 4;
+  limits.chain_bytes = memory / 2;
+  limits.data_bytes = memory / 4;
+  h2::ChangedVolume volume(options.images, std::nullopt, limits);
+  DamageLog log(sink_for(options));
+  {
+    WritingServer server(volume, log, options.pfs,
+                         std::chrono::seconds(options.sync_seconds));
+    Session session(options, server);
+    go_on(options);
+    server.start();
+    session.serve(options.threads);
+  }
+  volume.finish();
+}
+
+void run(const Options& options) {
+  detach_if_dead(options.mountpoint);
+  if (options.write) {
+    run_writing(options);
+  } else {
+    run_reading(options);
+  }
 }
 
 int main(int argc, char** argv) {

@@ -25,12 +25,15 @@ namespace odo::h2fuse {
 inline constexpr std::string_view kUsage =
     R"(usage: h2fuse [OPTIONS] IMAGE [@PFS] MOUNTPOINT
 
-Mounts a PFS of a HAMMER2 filesystem, read-only, through FUSE. IMAGE is a raw
-image, a disk, or an image compressed with zstd (unpacked to $TMPDIR). @PFS
+Mounts a PFS of a HAMMER2 filesystem through FUSE, read-only unless --rw is
+given. IMAGE is a raw image, a disk, or, for reading, an image compressed with
+zstd (unpacked to $TMPDIR). @PFS
 names a PFS by its label, as in `h2`; without it the obvious one is taken
 (`h2 pfs IMAGE` lists them and marks that one).
 
   --volume FILE   a further volume of the same filesystem; repeatable
+  --rw            let it be written to; nobody else may use IMAGE meanwhile
+  --sync SECONDS  with --rw: make changes durable that often (default: 5)
   --foreground    stay here and tell of damaged blocks on standard error;
                   otherwise the system's log has them
   --threads N     answer up to N requests at once (default: the CPUs, up to 8)
@@ -41,6 +44,7 @@ names a PFS by its label, as in `h2`; without it the obvious one is taken
 Examples:
   h2fuse disk.img /mnt                     mount the obvious PFS
   h2fuse backup.img.zst @DATA ~/backup     a PFS of a compressed image
+  h2fuse --rw disk.img /mnt                to change it
   h2fuse --volume b.img a.img @ROOT /mnt   a filesystem of two volumes
   fusermount3 -u /mnt                      unmount; as root, `umount /mnt`
 
@@ -57,12 +61,15 @@ class UsageError : public h2::Failure {
 struct Options {
   static constexpr std::size_t kMostThreads = 64;
   static constexpr std::size_t kMostCacheMib = 65536;
+  static constexpr std::size_t kMostSyncSeconds = 3600;
   // A thread needs a few blocks at once.
   static constexpr std::size_t kLeastCacheMibPerThread = 1;
 
   bool help = false;
   bool foreground = false;
   bool allow_other = false;
+  bool write = false;
+  std::size_t sync_seconds = 5;
   std::size_t threads = 0;
   std::size_t cache_mib = 128;
   std::vector<std::string> images;
@@ -112,13 +119,24 @@ inline void take_words(const std::vector<std::string>& words, Options& to) {
 
 // `argv` as main() has it; its order may change.
 [[nodiscard]] inline Options parse_options(int argc, char** argv) {
-  enum : int { kVolume, kForeground, kThreads, kCache, kAllowOther, kHelp };
+  enum : int {
+    kVolume,
+    kForeground,
+    kThreads,
+    kCache,
+    kAllowOther,
+    kRw,
+    kSync,
+    kHelp
+  };
   static constexpr option kOptions[] = {
       {"volume", required_argument, nullptr, kVolume},
       {"foreground", no_argument, nullptr, kForeground},
       {"threads", required_argument, nullptr, kThreads},
       {"cache", required_argument, nullptr, kCache},
       {"allow-other", no_argument, nullptr, kAllowOther},
+      {"rw", no_argument, nullptr, kRw},
+      {"sync", required_argument, nullptr, kSync},
       {"help", no_argument, nullptr, kHelp},
       {nullptr, 0, nullptr, 0}};
   Options options;
@@ -147,6 +165,13 @@ inline void take_words(const std::vector<std::string>& words, Options& to) {
         break;
       case kAllowOther:
         options.allow_other = true;
+        break;
+      case kRw:
+        options.write = true;
+        break;
+      case kSync:
+        options.sync_seconds =
+            detail::number("--sync", optarg, 1, Options::kMostSyncSeconds);
         break;
       case kHelp:
       case 'h':

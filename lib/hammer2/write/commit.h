@@ -52,6 +52,18 @@ Result<void> Volume<G>::begin(Need need, std::uint64_t data_quads) {
 }
 
 template <Ground G>
+Space Volume<G>::space(const OpenInode& any) const {
+  const format::Blockref& root = any.pfs->chain->ref;
+  const std::uint64_t kept =
+      chains_.dirty_quads() + data_blocks_ + kSlackQuads + reserve_quads();
+  const std::uint64_t quads = freemap_.quads();
+  return {.total_bytes = info().allocator_bytes,
+          .free_bytes = freemap_.free_bytes(),
+          .available_bytes = quads > kept ? (quads - kept) * kBlockBytes : 0,
+          .inodes = root.embed.stats.inode_count};
+}
+
+template <Ground G>
 Result<void> Volume<G>::settle_memory() {
   if (data_bytes_ > limits_.data_bytes) {
     ODO_TRY_VOID(store_old_blocks(limits_.data_bytes / 2));
@@ -183,10 +195,10 @@ Result<void> Volume<G>::commit() {
           chains_.super_root().ref.data_off) {
     return {};
   }
-  // The header's first sector ends in its own CRC, so that no CRC over more than
-  // that sector depends on what is in it: an old first sector before new ones
-  // shows only by the CRC of the second, which it holds. Hence the second, the
-  // reference to the super-root, is never the same in two headers.
+  // The header's first sector ends in its own CRC, so that no CRC over more
+  // than that sector depends on what is in it: an old first sector before new
+  // ones shows only by the CRC of the second, which it holds. Hence the second,
+  // the reference to the super-root, is never the same in two headers.
   chains_.mark_dirty(chains_.super_root());
   ODO_TRY_VOID(flush_chains());
   header().sroot_blockset.refs[root_slot_] = chains_.super_root().ref;

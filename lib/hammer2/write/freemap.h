@@ -66,7 +66,7 @@ class Freemap {
   void close();
 
   // Blocks of all types go into the same entries from now on.
-  void use_any_class() { any_class_ = true; }
+  void use_any_class() { compact_ = true; }
 
   // The offset of a free block of 2^radix bytes, radix 10 to 16, now taken.
   [[nodiscard]] Result<std::uint64_t> allocate(format::BlockType type,
@@ -193,6 +193,7 @@ class Freemap {
   std::uint32_t clock_ = 0;
   std::size_t clean_leaves_ = 0;
   bool any_class_ = false;  // no entry is left to begin
+  bool compact_ = false;
 };
 
 }  // namespace odo::hammer2::write

@@ -16,6 +16,7 @@ Result<void> Freemap<G>::open(Bytes blockset, std::uint64_t allocator_beg,
   free_bytes_ = free_bytes;
   quads_ = 0;
   any_class_ = false;
+  compact_ = false;
   fresh_cursors_ = 0;
   std::size_t count =
       (total_bytes() + format::kZoneBytes - 1) / format::kZoneBytes;
@@ -183,7 +184,7 @@ template <Ground G>
 Result<std::uint64_t> Freemap<G>::allocate(format::BlockType type,
                                            unsigned radix) {
   ODO_ASSERT(radix >= format::kMinRadix && radix <= format::kMaxRadix);
-  if (!any_class_) {
+  if (!any_class_ && !compact_) {
     ODO_TRY(const auto found, search(type, radix, false));
     if (found) return *found;
     // Only a block that can use any entry tells that none is left to begin.

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/h2fuse/writing_server.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "tools/h2fuse/attributes.h"
+#include "tools/h2fuse/position.h"
+
+namespace odo::h2fuse {
+namespace {
+
+using hammer2::Code;
+using hammer2::Error;
+using hammer2::ObjectType;
+using hammer2::Result;
+using hammer2::write::Changes;
+using hammer2::write::NewInode;
+using hammer2::write::RenameMode;
+
+// Whatever changes does so through the kernel that asks: it need never ask
+// twice. A year, in seconds.
+constexpr double kForever = 365.0 * 24 * 3600;
+
+WritingServer& server_of(fuse_req_t request) {
+  return *static_cast<WritingServer*>(fuse_req_userdata(request));
+}
+
+ObjectType type_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return ObjectType::kDirectory;
+    case S_IFIFO:
+      return ObjectType::kFifo;
+    case S_IFCHR:
+      return ObjectType::kCharDevice;
+    case S_IFBLK:
+      return ObjectType::kBlockDevice;
+    case S_IFSOCK:
+      return ObjectType::kSocket;
+    default:
+      return ObjectType::kRegular;
+  }
+}
+
+// Times before 1970 become 1970.
+std::uint64_t microseconds(const timespec& time) {
+  if (time.tv_sec < 0) return 0;
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(time.tv_nsec / 1000);
+}
+
+std::uint64_t now_us() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return microseconds(now);
+}
+
+}  // namespace
+
+class WritingServer::Loan {
+ public:
+  Loan(WritingServer& server, fuse_ino_t number)
+      : server_(server), inode_(server.take(number)) {}
+  Loan(const Loan&) = delete;
+  Loan& operator=(const Loan&) = delete;
+  ~Loan() {
+    if (inode_) server_.volume_->release(**inode_);
+  }
+  // False once the request is answered with an error.
+  [[nodiscard]] bool good(fuse_req_t request) const {
+    if (inode_) return true;
+    if (inode_.error().code == Code::kNotFound) {
+      fuse_reply_err(request, ESTALE);
+    } else {
+      server_.fail(request, inode_.error());
+    }
+    return false;
+  }
+  [[nodiscard]] OpenInode& operator*() const { return **inode_; }
+
+ private:
+  WritingServer& server_;
+  Result<OpenInode*> inode_;
+};
+
+// --- Life --------------------------------------------------------------------
+
+WritingServer::WritingServer(h2::ChangedVolume& volume, DamageLog& log,
+                             const std::string& label,
+                             std::chrono::seconds interval)
+    : volume_(volume), log_(log), interval_(interval) {
+  const h2::Held root = volume.root(label);
+  root_ = &*root;
+  volume_->hold(*root_);
+}
+
+WritingServer::~WritingServer() {
+  {
+    const Lock lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (syncer_.joinable()) syncer_.join();
+  for (const auto& [number, file] : open_) {
+    for (std::size_t i = 0; i < file.opens; ++i) {
+      volume_->release(*file.inode);
+    }
+  }
+  volume_->release(*root_);
+}
+
+void WritingServer::start() {
+  syncer_ = std::thread([this] { sync_now_and_then(); });
+}
+
+void WritingServer::sync_now_and_then() {
+  Lock lock(mutex_);
+  while (!wake_.wait_for(lock, interval_, [this] { return stop_; })) {
+    if (volume_->read_only()) continue;
+    if (const auto done = volume_->sync(); !done) log_.report(done.error());
+  }
+}
+
+// --- Inodes ------------------------------------------------------------------
+
+Result<WritingServer::OpenInode*> WritingServer::take(fuse_ino_t number) {
+  if (number == FUSE_ROOT_ID) {
+    volume_->hold(*root_);
+    return root_;
+  }
+  // One without a name is in no index.
+  if (const auto open = open_.find(number); open != open_.end()) {
+    volume_->hold(*open->second.inode);
+    return open->second.inode;
+  }
+  return volume_->by_inum(*root_, number);
+}
+
+void WritingServer::fail(fuse_req_t request, const Error& error) {
+  log_.report(error);
+  fuse_reply_err(request, errno_of(error.code));
+}
+
+void WritingServer::answer(fuse_req_t request, const Result<void>& result) {
+  if (!result) return fail(request, result.error());
+  fuse_reply_err(request, 0);
+}
+
+fuse_entry_param WritingServer::entry_of(const OpenInode& inode) const {
+  fuse_entry_param entry = {};
+  entry.ino = &inode == root_ ? FUSE_ROOT_ID : inode.inum;
+  entry.attr = stat_of(volume_->attributes(inode));
+  entry.attr_timeout = kForever;
+  entry.entry_timeout = kForever;
+  return entry;
+}
+
+// Gives back the inode that it answers with.
+void WritingServer::reply_entry(fuse_req_t request,
+                                const Result<OpenInode*>& inode) {
+  if (!inode) return fail(request, inode.error());
+  const fuse_entry_param entry = entry_of(**inode);
+  volume_->release(**inode);
+  fuse_reply_entry(request, &entry);
+}
+
+// Takes over a hold.
+void WritingServer::remember_open(OpenInode& inode, fuse_file_info* file) {
+  OpenFile& open = open_[inode.inum];
+  open.inode = &inode;
+  ++open.opens;
+  file->keep_cache = 1;
+}
+
+NewInode WritingServer::wanted(fuse_req_t request, const OpenInode& parent,
+                               const h2::WritableVolume& volume, mode_t mode,
+                               dev_t device) {
+  const fuse_ctx* context = fuse_req_ctx(request);
+  NewInode inode = {.type = type_of(mode),
+                    .mode = mode & 07777U,
+                    .uid = context->uid,
+                    .gid = context->gid,
+                    .rmajor = major(device),
+                    .rminor = minor(device)};
+  // As Linux has it: a directory with the setgid bit hands its group down.
+  const hammer2::Attributes above = volume.attributes(parent);
+  if ((above.mode & S_ISGID) != 0) {
+    inode.gid = above.gid;
+    if (inode.type == ObjectType::kDirectory) inode.mode |= S_ISGID;
+  }
+  return inode;
+}
+
+// --- Names -------------------------------------------------------------------
+
+void WritingServer::lookup(fuse_req_t request, fuse_ino_t parent,
+                           const char* name) {
+  const Lock lock(mutex_);
+  const Loan directory(*this, parent);
+  if (!directory.good(request)) return;
+  const auto found = volume_->lookup(*directory, name);
+  if (!found && found.error().code == Code::kNotFound) {
+    // The kernel may remember that there is no such name.
+    fuse_entry_param entry = {};
+    entry.entry_timeout = kForever;
+    fuse_reply_entry(request, &entry);
+    return;
+  }
+  reply_entry(request, found);
+}
+
+void WritingServer::make(fuse_req_t request, fuse_ino_t parent,
+                         const char* name, mode_t mode, dev_t device) {
+  const Lock lock(mutex_);
+  const Loan directory(*this, parent);
+  if (!directory.good(request)) return;
+  reply_entry(request, volume_->make(*directory, name,
+                                     wanted(request, *directory, *volume_, mode,
+                                            device)));
+}
+
+void WritingServer::symlink(fuse_req_t request, const char* target,
+                            fuse_ino_t parent, const char* name) {
+  const Lock lock(mutex_);
+  const Loan directory(*this, parent);
+  if (!directory.good(request)) return;
+  NewInode inode = wanted(request, *directory, *volume_, 0777, 0);
+  inode.type = ObjectType::kSymlink;
+  reply_entry(request, volume_->make_symlink(*directory, name, target, inode));
+}
+
+void WritingServer::link(fuse_req_t request, fuse_ino_t number,
+                         fuse_ino_t parent, const char* name) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  const Loan directory(*this, parent);
+  if (!directory.good(request)) return;
+  const auto linked = volume_->link(*inode, *directory, name);
+  if (!linked) return fail(request, linked.error());
+  const fuse_entry_param entry = entry_of(*inode);
+  fuse_reply_entry(request, &entry);
+}
+
+void WritingServer::remove(fuse_req_t request, fuse_ino_t parent,
+                           const char* name, bool folder) {
+  const Lock lock(mutex_);
+  const Loan directory(*this, parent);
+  if (!directory.good(request)) return;
+  answer(request, folder ? volume_->remove_directory(*directory, name)
+                         : volume_->unlink(*directory, name));
+}
+
+void WritingServer::rename(fuse_req_t request, fuse_ino_t from,
+                           const char* old_name, fuse_ino_t to,
+                           const char* new_name, unsigned flags) {
+  RenameMode mode = RenameMode::kReplace;
+  if (flags == RENAME_NOREPLACE) {
+    mode = RenameMode::kNoReplace;
+  } else if (flags == RENAME_EXCHANGE) {
+    mode = RenameMode::kExchange;
+  } else if (flags != 0) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  const Lock lock(mutex_);
+  const Loan source(*this, from);
+  if (!source.good(request)) return;
+  const Loan target(*this, to);
+  if (!target.good(request)) return;
+  answer(request, volume_->rename(*source, old_name, *target, new_name, mode));
+}
+
+// --- Attributes --------------------------------------------------------------
+
+void WritingServer::getattr(fuse_req_t request, fuse_ino_t number) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  const struct stat status = stat_of(volume_->attributes(*inode));
+  fuse_reply_attr(request, &status, kForever);
+}
+
+void WritingServer::setattr(fuse_req_t request, fuse_ino_t number,
+                            const struct stat& to, int which) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  if ((which & FUSE_SET_ATTR_SIZE) != 0) {
+    const auto cut =
+        volume_->truncate(*inode, static_cast<std::uint64_t>(to.st_size));
+    if (!cut) return fail(request, cut.error());
+  }
+  Changes changes;
+  if ((which & FUSE_SET_ATTR_MODE) != 0) changes.mode = to.st_mode & 07777U;
+  if ((which & FUSE_SET_ATTR_UID) != 0) changes.uid = to.st_uid;
+  if ((which & FUSE_SET_ATTR_GID) != 0) changes.gid = to.st_gid;
+  if ((which & FUSE_SET_ATTR_ATIME_NOW) != 0) {
+    changes.atime_us = now_us();
+  } else if ((which & FUSE_SET_ATTR_ATIME) != 0) {
+    changes.atime_us = microseconds(to.st_atim);
+  }
+  if ((which & FUSE_SET_ATTR_MTIME_NOW) != 0) {
+    changes.mtime_us = now_us();
+  } else if ((which & FUSE_SET_ATTR_MTIME) != 0) {
+    changes.mtime_us = microseconds(to.st_mtim);
+  }
+  if ((which & FUSE_SET_ATTR_CTIME) != 0) {
+    changes.ctime_us = microseconds(to.st_ctim);
+  }
+  if ((which & ~FUSE_SET_ATTR_SIZE) != 0) {
+    const auto changed = volume_->set_attributes(*inode, changes);
+    if (!changed) return fail(request, changed.error());
+  }
+  const struct stat status = stat_of(volume_->attributes(*inode));
+  fuse_reply_attr(request, &status, kForever);
+}
+
+void WritingServer::readlink(fuse_req_t request, fuse_ino_t number) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  if (volume_->attributes(*inode).size >= PATH_MAX) {
+    fuse_reply_err(request, ENAMETOOLONG);
+    return;
+  }
+  std::array<char, PATH_MAX> target = {};
+  const auto got = volume_->read_link(
+      *inode, std::as_writable_bytes(std::span(target)).first(PATH_MAX - 1));
+  if (!got) return fail(request, got.error());
+  fuse_reply_readlink(request, target.data());
+}
+
+void WritingServer::statfs(fuse_req_t request) {
+  const Lock lock(mutex_);
+  const hammer2::write::Space space = volume_->space(*root_);
+  struct statvfs status = {};
+  status.f_bsize = hammer2::format::kMaxAllocBytes;
+  status.f_frsize = hammer2::format::kMinAllocBytes;
+  status.f_blocks = space.total_bytes / status.f_frsize;
+  status.f_bfree = space.free_bytes / status.f_frsize;
+  status.f_bavail = space.available_bytes / status.f_frsize;
+  status.f_files = space.inodes;
+  status.f_namemax = hammer2::format::kInodeNameBytes - 1;
+  fuse_reply_statfs(request, &status);
+}
+
+// --- Content -----------------------------------------------------------------
+
+void WritingServer::create(fuse_req_t request, fuse_ino_t parent,
+                           const char* name, mode_t mode,
+                           fuse_file_info* file) {
+  const Lock lock(mutex_);
+  const Loan directory(*this, parent);
+  if (!directory.good(request)) return;
+  const auto made = volume_->make(
+      *directory, name,
+      wanted(request, *directory, *volume_, S_IFREG | (mode & 07777), 0));
+  if (!made) return fail(request, made.error());
+  const fuse_entry_param entry = entry_of(**made);
+  remember_open(**made, file);
+  fuse_reply_create(request, &entry, file);
+}
+
+void WritingServer::open(fuse_req_t request, fuse_ino_t number,
+                         fuse_file_info* file) {
+  const Lock lock(mutex_);
+  const auto inode = take(number);
+  if (!inode) return fail(request, inode.error());
+  remember_open(**inode, file);
+  fuse_reply_open(request, file);
+}
+
+void WritingServer::release(fuse_req_t request, fuse_ino_t number) {
+  const Lock lock(mutex_);
+  if (const auto open = open_.find(number); open != open_.end()) {
+    OpenInode* inode = open->second.inode;
+    if (--open->second.opens == 0) open_.erase(open);
+    volume_->release(*inode);
+  }
+  fuse_reply_err(request, 0);
+}
+
+void WritingServer::read(fuse_req_t request, fuse_ino_t number,
+                         std::size_t size, off_t offset) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  std::vector<std::byte> room(size);
+  const auto got =
+      volume_->read(*inode, static_cast<std::uint64_t>(offset), room);
+  if (!got) return fail(request, got.error());
+  fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *got);
+}
+
+void WritingServer::write(fuse_req_t request, fuse_ino_t number, Bytes from,
+                          off_t offset) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  const auto written =
+      volume_->write(*inode, static_cast<std::uint64_t>(offset), from);
+  if (!written) return fail(request, written.error());
+  fuse_reply_write(request, from.size());
+}
+
+void WritingServer::sync(fuse_req_t request) {
+  const Lock lock(mutex_);
+  answer(request, volume_->sync());
+}
+
+void WritingServer::allocate(fuse_req_t request, fuse_ino_t number, int mode,
+                             off_t offset, off_t length) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  const auto begin = static_cast<std::uint64_t>(offset);
+  const std::uint64_t end = begin + static_cast<std::uint64_t>(length);
+  const std::uint64_t size = volume_->attributes(*inode).size;
+  const bool clears =
+      (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+  const bool keeps_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+  if ((mode & ~(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
+                FALLOC_FL_KEEP_SIZE)) != 0) {
+    fuse_reply_err(request, EOPNOTSUPP);
+    return;
+  }
+  if (clears) {
+    // Whole blocks of zeros become holes when they are stored.
+    static constexpr std::array<std::byte, 65536> kZeros = {};
+    for (std::uint64_t at = begin; at < std::min(end, size);) {
+      const std::uint64_t step =
+          std::min<std::uint64_t>(std::min(end, size) - at, kZeros.size());
+      const auto written =
+          volume_->write(*inode, at, Bytes(kZeros).first(step));
+      if (!written) return fail(request, written.error());
+      at += step;
+    }
+  }
+  // Copy-on-write can't promise space for what will be written: a file that is
+  // made longer is so by a hole.
+  if (!keeps_size && end > size) {
+    const auto grown = volume_->truncate(*inode, end);
+    if (!grown) return fail(request, grown.error());
+  }
+  fuse_reply_err(request, 0);
+}
+
+void WritingServer::seek(fuse_req_t request, fuse_ino_t number, off_t offset,
+                         int whence) {
+  const Lock lock(mutex_);
+  const Loan inode(*this, number);
+  if (!inode.good(request)) return;
+  const hammer2::Attributes of = volume_->attributes(*inode);
+  const auto from = static_cast<std::uint64_t>(offset);
+  if (of.type != ObjectType::kRegular ||
+      (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  if (offset < 0 || from >= of.size) {
+    fuse_reply_err(request, ENXIO);
+    return;
+  }
+  const auto to = whence == SEEK_DATA ? volume_->next_data(*inode, from)
+                                      : volume_->next_hole(*inode, from);
+  if (!to) return fail(request, to.error());
+  if (whence == SEEK_DATA && *to >= of.size) {
+    fuse_reply_err(request, ENXIO);
+    return;
+  }
+  fuse_reply_lseek(request, static_cast<off_t>(*to));
+}
+
+// --- Directories -------------------------------------------------------------
+
+void WritingServer::list(fuse_req_t request, fuse_ino_t number,
+                         std::size_t size, off_t offset, Listing listing) {
+  const Lock lock(mutex_);
+  const Loan directory(*this, number);
+  if (!directory.good(request)) return;
+  std::vector<char> page(size);
+  std::size_t used = 0;
+  const bool plus = listing == Listing::kPlus;
+  const auto add = [&](const std::string& name, const fuse_entry_param& entry,
+                       off_t next) {
+    char* const at = page.data() + used;
+    const std::size_t left = page.size() - used;
+    const std::size_t needed =
+        plus ? fuse_add_direntry_plus(request, at, left, name.c_str(), &entry,
+                                      next)
+             : fuse_add_direntry(request, at, left, name.c_str(), &entry.attr,
+                                 next);
+    if (needed > left) return false;
+    used += needed;
+    return true;
+  };
+  const auto named_only = [](std::uint64_t inum, ObjectType type) {
+    fuse_entry_param entry = {};  // number 0: no look-up made
+    entry.attr.st_ino = inum;
+    entry.attr.st_mode = type_bits(type);
+    return entry;
+  };
+  bool room = true;
+  if (offset <= kAtDot) {
+    room = add(".", named_only((*directory).inum, ObjectType::kDirectory),
+               kAtDotDot);
+  }
+  if (room && offset <= kAtDotDot) {
+    const std::uint64_t above =
+        number == FUSE_ROOT_ID ? (*directory).inum
+                               : volume_->attributes(*directory).parent_inum;
+    room = add("..", named_only(above, ObjectType::kDirectory), kAtEntries);
+  }
+  hammer2::DirCursor cursor = cursor_at(offset);
+  hammer2::DirEntry found;
+  while (room) {
+    const auto more = volume_->read_directory(*directory, cursor, found);
+    if (!more) {
+      if (used == 0) return fail(request, more.error());
+      break;
+    }
+    if (!*more) break;
+    fuse_entry_param entry = named_only(found.inum, found.type);
+    if (plus) {
+      if (const auto inode = volume_->by_inum(*root_, found.inum)) {
+        entry = entry_of(**inode);
+        volume_->release(**inode);
+      }
+    }
+    room = add(std::string(found.name()), entry, position_after(found.key));
+  }
+  fuse_reply_buf(request, page.data(), used);
+}
+
+// --- The table ---------------------------------------------------------------
+
+fuse_lowlevel_ops WritingServer::operations() {
+  fuse_lowlevel_ops table = {};
+  table.init = [](void*, fuse_conn_info* connection) {
+    connection->want |= connection->capable &
+                        (FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_CACHE_SYMLINKS);
+    connection->time_gran = 1000;  // HAMMER2 keeps microseconds
+  };
+  table.lookup = [](fuse_req_t request, fuse_ino_t parent, const char* name) {
+    server_of(request).lookup(request, parent, name);
+  };
+  table.getattr = [](fuse_req_t request, fuse_ino_t number, fuse_file_info*) {
+    server_of(request).getattr(request, number);
+  };
+  table.setattr = [](fuse_req_t request, fuse_ino_t number, struct stat* to,
+                     int which, fuse_file_info*) {
+    server_of(request).setattr(request, number, *to, which);
+  };
+  table.readlink = [](fuse_req_t request, fuse_ino_t number) {
+    server_of(request).readlink(request, number);
+  };
+  table.mknod = [](fuse_req_t request, fuse_ino_t parent, const char* name,
+                   mode_t mode, dev_t device) {
+    server_of(request).make(request, parent, name, mode, device);
+  };
+  table.mkdir = [](fuse_req_t request, fuse_ino_t parent, const char* name,
+                   mode_t mode) {
+    server_of(request).make(request, parent, name, S_IFDIR | (mode & 07777), 0);
+  };
+  table.symlink = [](fuse_req_t request, const char* target, fuse_ino_t parent,
+                     const char* name) {
+    server_of(request).symlink(request, target, parent, name);
+  };
+  table.link = [](fuse_req_t request, fuse_ino_t number, fuse_ino_t parent,
+                  const char* name) {
+    server_of(request).link(request, number, parent, name);
+  };
+  table.unlink = [](fuse_req_t request, fuse_ino_t parent, const char* name) {
+    server_of(request).remove(request, parent, name, false);
+  };
+  table.rmdir = [](fuse_req_t request, fuse_ino_t parent, const char* name) {
+    server_of(request).remove(request, parent, name, true);
+  };
+  table.rename = [](fuse_req_t request, fuse_ino_t from, const char* old_name,
+                    fuse_ino_t to, const char* new_name, unsigned flags) {
+    server_of(request).rename(request, from, old_name, to, new_name, flags);
+  };
+  table.create = [](fuse_req_t request, fuse_ino_t parent, const char* name,
+                    mode_t mode, fuse_file_info* file) {
+    server_of(request).create(request, parent, name, mode, file);
+  };
+  table.open = [](fuse_req_t request, fuse_ino_t number, fuse_file_info* file) {
+    server_of(request).open(request, number, file);
+  };
+  table.release = [](fuse_req_t request, fuse_ino_t number, fuse_file_info*) {
+    server_of(request).release(request, number);
+  };
+  table.opendir = [](fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
+    file->keep_cache = 1;
+    file->cache_readdir = 1;
+    fuse_reply_open(request, file);
+  };
+  table.read = [](fuse_req_t request, fuse_ino_t number, std::size_t size,
+                  off_t offset, fuse_file_info*) {
+    server_of(request).read(request, number, size, offset);
+  };
+  table.write = [](fuse_req_t request, fuse_ino_t number, const char* from,
+                   std::size_t size, off_t offset, fuse_file_info*) {
+    server_of(request).write(request, number,
+                             std::as_bytes(std::span(from, size)), offset);
+  };
+  table.fsync = [](fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
+    server_of(request).sync(request);
+  };
+  table.fsyncdir = table.fsync;
+  table.fallocate = [](fuse_req_t request, fuse_ino_t number, int mode,
+                       off_t offset, off_t length, fuse_file_info*) {
+    server_of(request).allocate(request, number, mode, offset, length);
+  };
+  table.lseek = [](fuse_req_t request, fuse_ino_t number, off_t offset,
+                   int whence, fuse_file_info*) {
+    server_of(request).seek(request, number, offset, whence);
+  };
+  table.readdir = [](fuse_req_t request, fuse_ino_t number, std::size_t size,
+                     off_t offset, fuse_file_info*) {
+    server_of(request).list(request, number, size, offset, Listing::kNames);
+  };
+  table.readdirplus = [](fuse_req_t request, fuse_ino_t number,
+                         std::size_t size, off_t offset, fuse_file_info*) {
+    server_of(request).list(request, number, size, offset, Listing::kPlus);
+  };
+  table.statfs = [](fuse_req_t request, fuse_ino_t) {
+    server_of(request).statfs(request);
+  };
+  // What isn't here answers ENOSYS. The kernel then answers for itself from
+  // there on: ENOTSUP for extended attributes, success for flush.
+  return table;
+}
+
+}  // namespace odo::h2fuse

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Answers the kernel's requests about one PFS that may be changed.
+//
+// The kernel's node numbers are HAMMER2's inode numbers, as in server.h. Files
+// that are open are held, so that they outlive their names; nothing else is
+// remembered. As everything goes through this mount, the kernel's caches stay
+// right, and it may gather writes.
+//
+// Contexts: any number of threads; one at a time is let at the volume.
+// Durability: fsync(2) makes everything durable that was done before it; so
+//   does a thread of ours every few seconds, and unmounting.
+// Failure: errno to the program that asks (errors.h), one line to the log for a
+//   damaged block; EROFS for everything once a device has failed.
+#pragma once
+
+// 3.12: loops are configured by functions.
+#define FUSE_USE_VERSION 312  // NOLINT(readability-identifier-naming)
+#include <fuse3/fuse_lowlevel.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "tools/h2/changed_volume.h"
+#include "tools/h2fuse/errors.h"
+
+namespace odo::h2fuse {
+
+class WritingServer {
+ public:
+  WritingServer(h2::ChangedVolume& volume, DamageLog& log,
+                const std::string& label, std::chrono::seconds interval);
+  WritingServer(const WritingServer&) = delete;
+  WritingServer& operator=(const WritingServer&) = delete;
+  ~WritingServer();
+
+  // Begins to sync from time to time; once the process is what will serve.
+  void start();
+
+  // To be given to fuse_session_new() with a WritingServer as its user data.
+  [[nodiscard]] static fuse_lowlevel_ops operations();
+
+ private:
+  using OpenInode = hammer2::write::OpenInode;
+  using Lock = std::unique_lock<std::mutex>;
+  enum class Listing : std::uint8_t { kNames, kPlus };
+
+  // An inode for the time of one request.
+  class Loan;
+
+  struct OpenFile {
+    OpenInode* inode = nullptr;
+    std::size_t opens = 0;
+  };
+
+  hammer2::Result<OpenInode*> take(fuse_ino_t number);
+  void fail(fuse_req_t request, const hammer2::Error& error);
+  void answer(fuse_req_t request, const hammer2::Result<void>& result);
+  [[nodiscard]] fuse_entry_param entry_of(const OpenInode& inode) const;
+  void reply_entry(fuse_req_t request,
+                   const hammer2::Result<OpenInode*>& inode);
+  void remember_open(OpenInode& inode, fuse_file_info* file);
+  [[nodiscard]] static hammer2::write::NewInode wanted(
+      fuse_req_t request, const OpenInode& parent,
+      const h2::WritableVolume& volume, mode_t mode, dev_t device);
+
+  void lookup(fuse_req_t request, fuse_ino_t parent, const char* name);
+  void getattr(fuse_req_t request, fuse_ino_t number);
+  void setattr(fuse_req_t request, fuse_ino_t number, const struct stat& to,
+               int which);
+  void readlink(fuse_req_t request, fuse_ino_t number);
+  void make(fuse_req_t request, fuse_ino_t parent, const char* name,
+            mode_t mode, dev_t device);
+  void symlink(fuse_req_t request, const char* target, fuse_ino_t parent,
+               const char* name);
+  void remove(fuse_req_t request, fuse_ino_t parent, const char* name,
+              bool folder);
+  void rename(fuse_req_t request, fuse_ino_t from, const char* old_name,
+              fuse_ino_t to, const char* new_name, unsigned flags);
+  void link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent,
+            const char* name);
+  void create(fuse_req_t request, fuse_ino_t parent, const char* name,
+              mode_t mode, fuse_file_info* file);
+  void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* file);
+  void release(fuse_req_t request, fuse_ino_t number);
+  void read(fuse_req_t request, fuse_ino_t number, std::size_t size,
+            off_t offset);
+  void write(fuse_req_t request, fuse_ino_t number, Bytes from, off_t offset);
+  void sync(fuse_req_t request);
+  void allocate(fuse_req_t request, fuse_ino_t number, int mode, off_t offset,
+                off_t length);
+  void seek(fuse_req_t request, fuse_ino_t number, off_t offset, int whence);
+  void list(fuse_req_t request, fuse_ino_t number, std::size_t size,
+            off_t offset, Listing listing);
+  void statfs(fuse_req_t request);
+
+  void sync_now_and_then();
+
+  h2::ChangedVolume& volume_;
+  DamageLog& log_;
+  std::mutex mutex_;
+  // Under mutex_:
+  OpenInode* root_ = nullptr;
+  std::unordered_map<fuse_ino_t, OpenFile> open_;
+  bool stop_ = false;
+
+  std::condition_variable wake_;
+  std::chrono::seconds interval_;
+  std::thread syncer_;
+};
+
+}  // namespace odo::h2fuse
