@@ -230,6 +230,8 @@ Result<BulkfreeResult> Volume<G>::bulkfree() {
   if (read_only()) return fail(Error{.code = Code::kReadOnly});
   // What is found is then what the next header will refer to.
   ODO_TRY_VOID(commit());
+  // What is staged must not be referred to anew.
+  dedup_.clear();
   BulkfreeResult result;
   ODO_TRY_VOID(reclaim(Reclaim::kFree, result));
   ODO_TRY_VOID(commit());

@@ -112,7 +112,7 @@ Result<void> Volume<G>::replace_data(OpenInode& file,
   if (at.ref().key != ref.key || at.ref().keybits != format::kLogicalRadix) {
     return fail(error_at(Code::kBadKey, at.ref(), file.inum));
   }
-  retire(at.ref());
+  if (at.ref().data_off != ref.data_off) retire(at.ref());
   if (ref.data_off == 0) {
     chains_.remove(at, [this](const format::Blockref& gone) { retire(gone); });
   } else {
@@ -122,23 +122,60 @@ Result<void> Volume<G>::replace_data(OpenInode& file,
   return {};
 }
 
+// A block with the same bytes that is there already: `ref` then refers to it.
+template <Ground G>
+Result<bool> Volume<G>::find_twin(const PreparedBlock& block,
+                                  format::Blockref& ref) {
+  const auto size = static_cast<std::uint32_t>(block.bytes.size());
+  const format::Blockref* found =
+      dedup_.find(block.ref, static_cast<unsigned>(std::countr_zero(size)));
+  if (found == nullptr) return false;
+  const format::Blockref twin = *found;
+  // The code says that they are the same; the bytes must say so, too.
+  const std::uint32_t device_block = media_.coarsest_block_bytes();
+  const std::uint64_t begin = align_down(twin.offset(), device_block);
+  const std::uint64_t end = align_up(twin.offset() + size, device_block);
+  const MutableBytes there = twin_.span().first(end - begin);
+  if (const auto read = media_.read(begin, there); !read) {
+    dedup_.forget(twin);
+    return false;
+  }
+  if (!equal_bytes(Bytes(there).subspan(twin.offset() - begin, size),
+                   block.bytes)) {
+    return false;
+  }
+  if (is_fresh(twin) && !dedup_.share(twin.data_off)) return false;
+  ref = twin;
+  return true;
+}
+
 // Puts a block on the medium and into the file's tree, or a hole.
 template <Ground G>
 Result<void> Volume<G>::place_data(OpenInode& file, std::uint64_t offset,
                                    const PreparedBlock& block) {
   format::Blockref ref = block.ref;
-  ref.key = offset;
-  ref.mirror_tid = open_tid_;
-  ref.modify_tid = modify_tid_;
+  bool written = false;
   if (!block.bytes.empty()) {
-    const auto radix =
-        static_cast<unsigned>(std::countr_zero(block.bytes.size()));
-    ODO_TRY(const std::uint64_t place, freemap_.allocate(ref.type, radix));
-    ref.data_off = place | radix;
-    ODO_TRY_VOID(media_.write(place, block.bytes));
+    ODO_TRY(const bool twin, find_twin(block, ref));
+    if (!twin) {
+      const auto radix =
+          static_cast<unsigned>(std::countr_zero(block.bytes.size()));
+      ODO_TRY(const std::uint64_t place, freemap_.allocate(ref.type, radix));
+      ref.data_off = place | radix;
+      ref.mirror_tid = open_tid_;
+      ref.modify_tid = modify_tid_;
+      ODO_TRY_VOID(media_.write(place, block.bytes));
+      written = true;
+    }
   }
+  ref.key = offset;
   const Result<void> done = replace_data(file, ref);
-  if (!done) retire(ref);
+  if (!written) return done;
+  if (done) {
+    dedup_.remember(ref);
+  } else {
+    retire(ref);
+  }
   return done;
 }
 

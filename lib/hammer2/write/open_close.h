@@ -17,6 +17,8 @@ Result<void> Volume<G>::open(std::span<Device* const> devices,
   limits_ = limits;
   ODO_TRY_VOID(encoder_.init(ground_));
   ODO_TRY_VOID(outgoing_.init(ground_, kBlockBytes));
+  ODO_TRY_VOID(twin_.init(ground_, kBlockBytes));
+  ODO_TRY_VOID(dedup_.init(ground_, limits.dedup_entries));
   ODO_TRY_VOID(media_.open(devices, limits.cache_bytes));
   ODO_TRY_VOID(load_header());
   ODO_TRY_VOID(freemap_.open(bytes_of(header().freemap_blockset),

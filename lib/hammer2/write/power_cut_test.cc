@@ -159,9 +159,13 @@ class Workload {
                                 : volume_.make(*root_, one, {.mode = 0644});
         ASSERT_TRUE(made);
         std::string& content = state_[path];
-        const std::uint64_t offset = draw(4) == 0 ? draw(200000) : draw(3000);
+        const std::uint64_t offset = draw(4) == 0   ? draw(200000)
+                                     : draw(3) == 0 ? 0
+                                                    : draw(3000);
         std::string text(draw(3) == 0 ? draw(150000) : draw(2000), '\0');
-        for (char& c : text) c = static_cast<char>(random_());
+        // Often what was written before, so that blocks are shared.
+        std::mt19937_64 content_of(draw(2) == 0 ? draw(3) : random_());
+        for (char& c : text) c = static_cast<char>(content_of());
         ASSERT_TRUE(
             volume_.write(**made, offset,
                           std::as_bytes(std::span(text.data(), text.size()))));

@@ -47,6 +47,7 @@
 #include "lib/hammer2/inode_fields.h"
 #include "lib/hammer2/types.h"
 #include "lib/hammer2/write/chain_cache.h"
+#include "lib/hammer2/write/dedup_index.h"
 #include "lib/hammer2/write/encoder.h"
 #include "lib/hammer2/write/freemap.h"
 #include "lib/hammer2/write/media.h"
@@ -65,6 +66,9 @@ struct Limits {
   std::size_t cache_bytes = std::size_t{4} << 20;   // blocks that were read
   std::size_t chain_bytes = std::size_t{16} << 20;  // inodes, indirect blocks
   std::size_t data_bytes = std::size_t{8} << 20;    // file data to be written
+  // Blocks of data, 128 bytes each, that are known by their codes so that equal
+  // ones are stored once; a power of two, or 0. Codes must be XXH64 or SHA-192.
+  std::size_t dedup_entries = 8192;
   Placement placement = Placement::kByType;
 };
 
@@ -320,6 +324,8 @@ class Volume {
                                               std::uint32_t size, bool old);
   [[nodiscard]] Result<void> enlarge(DataBlock& block, std::uint32_t size);
   void free_block(DataBlock& block);
+  [[nodiscard]] Result<bool> find_twin(const PreparedBlock& block,
+                                       format::Blockref& ref);
   [[nodiscard]] Result<void> place_data(OpenInode& file, std::uint64_t offset,
                                         const PreparedBlock& block);
   [[nodiscard]] Result<void> store_block(DataBlock& block);
@@ -366,6 +372,8 @@ class Volume {
   Limits limits_;
   Array<G, std::byte> header_;    // as it will be written next
   Array<G, std::byte> outgoing_;  // a compressed block
+  Array<G, std::byte> twin_;      // one that may be its equal
+  DedupIndex<G> dedup_;
   List<OpenInode, &OpenInode::all> open_;
   List<DataBlock, &DataBlock::by_age> dirty_data_;  // the oldest first
   std::size_t data_bytes_ = 0;

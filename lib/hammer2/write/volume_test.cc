@@ -155,5 +155,82 @@ TEST_F(VolumeTest, ThousandsOfFiles) {
   expect_clean();
 }
 
+TEST_F(VolumeTest, EqualBlocksAreStoredOnce) {
+  format(64 * kMiB);
+  open();
+  std::mt19937_64 random(7);
+  std::string noise(65536, '\0');
+  for (char& c : noise) c = static_cast<char>(random());
+  const std::uint64_t before = volume_.space(*root_).free_bytes;
+  // Fresh ones, of which some go before the sync.
+  for (int i = 0; i < 100; ++i) {
+    put(*root_, "file" + std::to_string(i), bytes_of_text(noise));
+    if (i % 10 == 9) ASSERT_TRUE(ok(volume_.sync()));
+    if (i % 3 == 1) {
+      ASSERT_TRUE(ok(volume_.unlink(*root_, "file" + std::to_string(i))));
+    }
+  }
+  ASSERT_TRUE(ok(volume_.sync()));
+  EXPECT_LT(before - volume_.space(*root_).free_bytes, 2 * kMiB);
+  close();
+  expect_clean();
+  for (int i = 0; i < 100; ++i) {
+    if (i % 3 == 1) continue;
+    EXPECT_EQ(get("file" + std::to_string(i)), noise) << i;
+  }
+}
+
+TEST_F(VolumeTest, SharedBlocksOutliveTheFirstFileThatHadThem) {
+  format(64 * kMiB);
+  // All in one transaction, with data on their way to the medium in between.
+  limits_.data_bytes = 0;
+  open();
+  std::mt19937_64 random(7);
+  std::string noise(65536, '\0');
+  for (char& c : noise) c = static_cast<char>(random());
+  put(*root_, "first", bytes_of_text(noise));
+  put(*root_, "second", bytes_of_text(noise));
+  put(*root_, "third", bytes_of_text(noise));
+  ASSERT_TRUE(ok(volume_.unlink(*root_, "first")));
+  std::string other(65536, '\0');
+  for (char& c : other) c = static_cast<char>(random());
+  for (int i = 0; i < 200; ++i) {
+    other[static_cast<std::size_t>(i)] ^= 1;
+    put(*root_, "other" + std::to_string(i), bytes_of_text(other));
+  }
+  close();
+  expect_clean();
+  EXPECT_EQ(get("second"), noise);
+  EXPECT_EQ(get("third"), noise);
+}
+
+TEST_F(VolumeTest, ReadsBackWhileNothingIsSynced) {
+  format(64 * kMiB);
+  limits_.data_bytes = 128 << 10;
+  limits_.chain_bytes = 64 << 10;
+  open();
+  std::map<int, std::string> files;
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 300; ++i) {
+    std::string text(random() % 20000, '\0');
+    for (char& c : text) c = static_cast<char>(random());
+    put(*root_, "file" + std::to_string(i), bytes_of_text(text));
+    files[i] = text;
+  }
+  for (const auto& [i, text] : files) {
+    const auto file = volume_.lookup(*root_, "file" + std::to_string(i));
+    ASSERT_TRUE(ok(file));
+    std::string got(text.size() + 10, '\0');
+    const auto read =
+        volume_.read(**file, 0, std::as_writable_bytes(std::span(got)));
+    ASSERT_TRUE(ok(read));
+    got.resize(*read);
+    EXPECT_EQ(got, text) << i;
+    volume_.release(**file);
+  }
+  close();
+  expect_clean();
+}
+
 }  // namespace
 }  // namespace odo::hammer2::write
