@@ -13,22 +13,28 @@ _MODES = {
 def _header_check_impl(ctx):
     context = ctx.attr.library[CcInfo].compilation_context
     stamps = []
-    for header in ctx.files.hdrs:
-        for mode in ctx.attr.modes:
-            stamp = ctx.actions.declare_file(
-                "{}.{}.{}.ok".format(ctx.label.name, header.basename, mode),
-            )
-            ctx.actions.run_shell(
-                outputs = [stamp],
-                inputs = context.headers,
-                command = "printf '#include \"%s\"\\n' \"$1\" | " +
-                          "\"${@:3}\" -I. -x c++ -fsyntax-only - && : > \"$2\"",
-                arguments = [header.short_path, stamp.path] + _MODES[mode],
-                mnemonic = "OdoHeader",
-                progress_message = "Compiling %s alone (%s)" % (header.short_path, mode),
-                use_default_shell_env = True,
-            )
-            stamps.append(stamp)
+    for mode in ctx.attr.modes:
+        stamp = ctx.actions.declare_file("{}.{}.ok".format(ctx.label.name, mode))
+
+        # One action for all of them: setting one up costs as much as compiling
+        # a small header.
+        ctx.actions.run_shell(
+            outputs = [stamp],
+            inputs = context.headers,
+            command = "stamp=$1; count=$2; shift 2; headers=(\"${@:1:count}\"); " +
+                      "for header in \"${headers[@]}\"; do " +
+                      "printf '#include \"%s\"\\n' \"$header\" | " +
+                      "\"${@:count+1}\" -I. -x c++ -fsyntax-only - || " +
+                      "{ echo \"$header: doesn't compile alone\" >&2; exit 1; }; " +
+                      "done; : > \"$stamp\"",
+            arguments = [stamp.path, str(len(ctx.files.hdrs))] +
+                        [header.short_path for header in ctx.files.hdrs] +
+                        _MODES[mode],
+            mnemonic = "OdoHeader",
+            progress_message = "Compiling headers of %s alone (%s)" % (ctx.label.package, mode),
+            use_default_shell_env = True,
+        )
+        stamps.append(stamp)
     return [DefaultInfo(files = depset(stamps))]
 
 # Compiles each header of a library as a source of its own, in each mode. The
