@@ -394,6 +394,7 @@ Result<void> Volume<G>::truncate(OpenInode& file, std::uint64_t size) {
     return fail(Error{.code = Code::kNotRegular});
   }
   if (size > kMaxFileBytes) return fail(Error{.code = Code::kFileTooLarge});
+  if (size == inode.meta.size) return {};
   const bool shorter = size < inode.meta.size;
   ODO_TRY_VOID(begin(shorter ? Need::kRemoval : Need::kNormal, 2));
   const std::uint64_t now = ground_.now_us();

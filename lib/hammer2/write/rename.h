@@ -117,8 +117,14 @@ Result<void> Volume<G>::replace_entry(OpenInode& from,
   if (target.at.found()) {
     const format::Dirent old = target.at.ref().embed.dirent;
     if (old.inum == moved.inum) return {};
-    ODO_TRY(replaced, take_inum(pfs, old.inum));
     const bool onto_folder = old.type == ObjectType::kDirectory;
+    if (onto_folder) {
+      const Result<bool> inside = is_inside(from, old.inum);
+      if (!inside || *inside) {
+        return fail(inside ? Error{.code = Code::kNotEmpty} : inside.error());
+      }
+    }
+    ODO_TRY(replaced, take_inum(pfs, old.inum));
     Result<bool> empty = true;
     if (onto_folder) empty = is_empty(*replaced);
     std::optional<Error> error;
