@@ -98,7 +98,7 @@ TEST_F(FaultTest, EveryRead) {
   work(whole, 1, [](Run&) {});
   const std::uint64_t reads = whole.disk.reads();
   std::uint64_t faults = 0;
-  for (std::uint64_t n = 0; n < reads; n += stride()) {
+  for (std::uint64_t n = 0; n < reads; ++n) {
     Run run;
     work(run, 1, [&](Run& begun) { begun.disk.fail_read(n); });
     if (HasFatalFailure()) return;
