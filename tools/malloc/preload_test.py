@@ -47,7 +47,7 @@ for word in "${!count[@]}"; do echo "$word ${count[$word]}"; done | sort
 text="${words[*]}"; echo "${#text} ${text//w1/---}" | cksum
 shrink() { local s="$1"; while ((${#s} > 9)); do s="${s:1:${#s}/2}"; done
   echo "$s"; }
-for ((i = 0; i < 60; i++)); do
+for ((i = 0; i < 20; i++)); do
   echo "$(shrink "${words[*]:i*100:80}" | tr a-z A-Z)" &
   wait
 done
@@ -59,7 +59,7 @@ _PYTHON = """
 import hashlib, json, multiprocessing, os, subprocess, sys, threading
 def work(seed, out):
     table = {}
-    for i in range(40000):
+    for i in range(20000):
         table[(i * 7919 + seed) % 100003] = str(i) * (i % 7)
     text = json.dumps(sorted(table.items())).encode()
     out[seed] = hashlib.sha256(text).hexdigest()
@@ -67,7 +67,7 @@ out = {}
 threads = [threading.Thread(target=work, args=(s, out)) for s in range(4)]
 for t in threads: t.start()
 children = []
-for i in range(20):
+for i in range(6):
     child = os.fork()
     if child == 0:
         mine = {}
@@ -81,10 +81,10 @@ for child in children:
     out[child - children[0] + 1000] = None
 print([os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children])
 for t in threads: t.join()
-print([out[i] for i in range(4)], out[119])
+print([out[i] for i in range(4)], out[105])
 with multiprocessing.Pool(2) as pool:
     print(sum(map(len, pool.map(str, range(20000)))))
-big = {str(i): [i] * (i % 50) for i in range(200000)}
+big = {str(i): [i] * (i % 50) for i in range(100000)}
 print(len(big), sum(map(len, big.values())))
 del big
 buffers = [bytearray(1 << 20 << i % 4) for i in range(40)]
@@ -203,7 +203,7 @@ class Preloaded:
         self.same([_program("bash"), "--norc", "-s"], _BASH)
 
     def test_dash(self) -> None:
-        self.same([_program("dash"), "-c", "for i in $(seq 300); do x=$x$i; "
+        self.same([_program("dash"), "-c", "for i in $(seq 80); do x=$x$i; "
                    "y=$(echo $x | cksum); done; echo $y; ls / | wc -l"])
 
     def test_python(self) -> None:
