@@ -11,8 +11,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>

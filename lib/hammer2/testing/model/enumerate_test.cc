@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/hammer2/testing/model/enumerate.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <set>
 #include <string>

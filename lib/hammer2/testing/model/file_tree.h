@@ -19,12 +19,9 @@
 //   inode its ctime; renamed inodes are changed. There is no atime.
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
-#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
