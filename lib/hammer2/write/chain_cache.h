@@ -111,7 +111,7 @@ class ChainCache {
  private:
   using Lru = List<Chain, &Chain::lru>;
 
-  static constexpr std::size_t kAlign = 64;
+  static constexpr std::size_t kAlign = 16;
   static constexpr std::uint64_t kHalf = format::kDirhashVisible;
 
   [[nodiscard]] static std::size_t body_bytes(std::uint32_t size,

@@ -22,12 +22,12 @@ namespace odo::hammer2::write {
 template <Ground G>
 Result<void> Volume<G>::enlarge(DataBlock& block, std::uint32_t size) {
   if (size <= block.size) return {};
-  void* memory = ground_.allocate(size, 64);
+  void* memory = ground_.allocate(size, kDataAlign);
   if (memory == nullptr) return fail(no_memory(size));
   auto* bytes = static_cast<std::byte*>(memory);
   if (block.bytes != nullptr) {
     copy_bytes(MutableBytes(bytes, size), Bytes(block.bytes, block.size));
-    ground_.deallocate(block.bytes, block.size, 64);
+    ground_.deallocate(block.bytes, block.size, kDataAlign);
   }
   zero_bytes(MutableBytes(bytes, size).subspan(block.size));
   data_bytes_ += size - block.size;
@@ -90,7 +90,7 @@ void Volume<G>::free_block(DataBlock& block) {
   --data_blocks_;
   data_bytes_ -= block.size;
   if (block.bytes != nullptr) {
-    ground_.deallocate(block.bytes, block.size, 64);
+    ground_.deallocate(block.bytes, block.size, kDataAlign);
   }
   block.~DataBlock();
   ground_.deallocate(&block, sizeof(DataBlock), alignof(DataBlock));

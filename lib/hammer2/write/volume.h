@@ -257,6 +257,7 @@ class Volume {
   static constexpr std::uint64_t kSlackQuads = 8;
   static constexpr std::uint64_t kMostReserveQuads = 256;
   static constexpr std::uint32_t kBlockBytes = format::kMaxAllocBytes;
+  static constexpr std::size_t kDataAlign = 16;
 
   // open_close.h
   [[nodiscard]] Result<void> load_header();

@@ -23,10 +23,14 @@ class HostGround {
  public:
   using Device = D;
 
+  // The usual alignment takes the usual way: glibc below 2.38 hardly reuses
+  // what was freed with a larger one.
   void* allocate(std::size_t bytes, std::size_t align) {
+    if (align <= kUsual) return ::operator new(bytes, std::nothrow);
     return ::operator new(bytes, std::align_val_t{align}, std::nothrow);
   }
   void deallocate(void* memory, std::size_t /*bytes*/, std::size_t align) {
+    if (align <= kUsual) return ::operator delete(memory);
     ::operator delete(memory, std::align_val_t{align});
   }
   // From now on it is that time.
@@ -46,6 +50,8 @@ class HostGround {
   }
 
  private:
+  static constexpr std::size_t kUsual = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
   std::optional<std::uint64_t> stopped_us_;
 };
 
