@@ -91,6 +91,16 @@ Data repeated(Bytes pattern, std::size_t size) {
   return data;
 }
 
+// Noise, and the same again but for its first bytes: a match that a search with
+// wide steps notices late.
+Data noise_and_again(std::size_t size, std::size_t without) {
+  const Data once = testing::noise(size, 16);
+  Data data = once;
+  data.insert(data.end(), once.begin() + static_cast<long>(without),
+              once.end());
+  return data;
+}
+
 TEST(Lz4EncodeTest, KnownBlocks) {
   EXPECT_EQ(expect_round_trip({}), Data{std::byte{0}});
   EXPECT_EQ(expect_round_trip(data_of("hello")), data_of("\x50hello"));
@@ -197,12 +207,34 @@ TEST(Lz4EncodeTest, FindsTheLongestDistance) {
 
 // A match that the search notices late goes far back, over what was left out.
 TEST(Lz4EncodeTest, ContinuesMatchesBackwards) {
-  for (const std::size_t gap : {0u, 1u, 3u, 8u, 9u, 40u, 300u, 3000u}) {
-    Data data = testing::noise(4000, 11);
-    const Data again(data.begin() + static_cast<long>(gap), data.end());
-    data.insert(data.end(), again.begin(), again.end());
-    const Data block = expect_round_trip(data);
-    EXPECT_LT(block.size(), 4000 + 4000 / 255 + 300) << gap;
+  for (const std::size_t without : {0u, 1u, 3u, 8u, 9u, 40u, 300u, 3000u}) {
+    const Data block = expect_round_trip(noise_and_again(4000, without));
+    EXPECT_LT(block.size(), 4000u + 4000 / 255 + 300) << without;
+  }
+  // Far back, and to few literals that no match was before.
+  Data pieces = testing::noise(8000, 17);
+  testing::Draw draw(18);
+  for (int i = 0; i < 500; ++i) {
+    const Data fresh = testing::noise(1 + draw.below(20), draw.word());
+    const auto piece = pieces.begin() + static_cast<long>(draw.below(7900));
+    const Data known(piece, piece + static_cast<long>(12 + draw.below(50)));
+    pieces.insert(pieces.end(), fresh.begin(), fresh.end());
+    pieces.insert(pieces.end(), known.begin(), known.end());
+  }
+  expect_round_trip(pieces);
+}
+
+// Where literals wait that a late match then takes, giving up for their sake
+// would be too early.
+TEST(Lz4EncodeTest, DoesNotGiveUpOnLiteralsThatAMatchMayTake) {
+  for (std::size_t size = 1000; size <= 9000; size += 1000) {
+    for (std::size_t i = 0; i < 60; ++i) {
+      // The longer since the beginning, the fewer places are known.
+      const std::size_t without = i % 2 == 0 ? i : size / 2 + i;
+      const Data data = noise_and_again(size, without);
+      const Data block = compress(data, room_for(data.size())).value_or(Data{});
+      ASSERT_EQ(compress(data, block.size()), block) << size << ' ' << without;
+    }
   }
 }
 
@@ -233,10 +265,7 @@ TEST(Lz4EncodeTest, FitsOrNotNearTheLimitsOfLongBlocks) {
   testing::Draw draw(13);
   for (const std::size_t size : {5000u, 20000u, 65536u}) {
     std::vector<Data> all = samples(size);
-    // Noise, and the same again at an odd place: a match found late.
-    Data late = testing::noise(size / 2 - 100, 14);
-    late.insert(late.end(), late.begin() + 77, late.end());
-    all.push_back(late);
+    all.push_back(noise_and_again(size / 2, 77));
     for (const Data& data : all) {
       const Data block = expect_round_trip(data);
       for (std::size_t less = 1; less <= 60; ++less) {
