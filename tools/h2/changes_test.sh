@@ -108,6 +108,9 @@ check extract 0 '^$' "$h2" extract --to "$work/out" "$work/tree.img"
 check same 0 '^$' diff -r --no-dereference -x fifo "$tree" "$work/out"
 check links 0 '^2$' stat -c %h "$work/out/numbers"
 check times 0 '^1000000$' stat -c %Y "$work/out/sub/deeper"
+check zlib 0 '^$' "$h2" create --comp zlib:9 "$work/zlib.img" "$tree"
+check zlib-same 0 '^$' "$h2" diff "$work/zlib.img" @DATA "$work/tree.img" @DATA
+clean zlib "$work/zlib.img"
 for threads in 1 3; do
   check "fit $threads" 0 '^$' "$h2" create --fit --reproducible \
     --threads "$threads" "$work/fit$threads.img" "$tree"

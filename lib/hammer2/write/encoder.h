@@ -17,6 +17,7 @@
 #include "lib/base/bytes.h"
 #include "lib/check/checks.h"
 #include "lib/codec/lz4_encode.h"
+#include "lib/codec/zlib_encode.h"
 #include "lib/hammer2/format/constants.h"
 #include "lib/hammer2/format/inode.h"
 #include "lib/hammer2/write/memory.h"
@@ -54,8 +55,14 @@ class Encoder {
  public:
   explicit Encoder(check::Checks checks) : checks_(checks) {}
 
-  [[nodiscard]] Result<void> init(G& ground) { return lz4_.init(ground, 1); }
-  void clear() { lz4_.clear(); }
+  [[nodiscard]] Result<void> init(G& ground) {
+    ODO_TRY_VOID(lz4_.init(ground, 1));
+    return zlib_.init(ground, 1);
+  }
+  void clear() {
+    lz4_.clear();
+    zlib_.clear();
+  }
 
   // `content` is of a power of two from 1 to 64 KiB, zero behind the file's
   // end; `room` is for what it is compressed to, half as much at least. The
@@ -90,9 +97,8 @@ class Encoder {
 
  private:
   // 0 if it doesn't fit, or for a method that doesn't compress.
-  [[nodiscard]] std::size_t encode(format::CompMethod method,
-                                   unsigned /*level*/, Bytes content,
-                                   MutableBytes to) {
+  [[nodiscard]] std::size_t encode(format::CompMethod method, unsigned level,
+                                   Bytes content, MutableBytes to) {
     switch (method) {
       case format::CompMethod::kLz4: {
         // The length before it, and as much room again, as others have it.
@@ -104,13 +110,20 @@ class Encoder {
         store_le(to.data(), static_cast<std::uint32_t>(*size));
         return format::kLz4SizeBytes + *size;
       }
+      case format::CompMethod::kZlib:
+        return codec::zlib_compress(content, to,
+                                    level == 0 ? kUsualLevel : level, zlib_[0])
+            .value_or(0);
       default:
         return 0;
     }
   }
 
+  static constexpr unsigned kUsualLevel = 6;
+
   check::Checks checks_;
   Array<G, codec::Lz4Workspace> lz4_;
+  Array<G, codec::DeflateWorkspace> zlib_;
 };
 
 }  // namespace odo::hammer2::write
