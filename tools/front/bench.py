@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
                 for label in labels]
     return run.main(["--binaries", *programs, "--programs",
                      "bench/boot_instructions/boot_instructions.py",
+                     "bench/h2/create_bench.py",
                      "bench/h2/h2_bench.py",
                      "bench/h2fuse/h2fuse_bench.py",
                      "bench/instructions/instructions.py",
