@@ -265,10 +265,21 @@ class Lz4Encoder {
                                                    std::size_t from) const {
     const std::size_t end = size_ - kLastLiterals;
     const std::size_t distance = at - from;
-    for (at += kMinMatch; end - at >= 8; at += 8) {
-      const std::uint64_t difference =
-          word_at(in_ + at) ^ word_at(in_ + at - distance);
-      if (difference != 0) return at + same_bytes(difference);
+    const auto difference = [this, distance](std::size_t place) {
+      return word_at(in_ + place) ^ word_at(in_ + place - distance);
+    };
+    at += kMinMatch;
+    while (end - at >= 8) {
+      // Most matches end within some words; others may be very long.
+      for (int word = 0; word < 4 && end - at >= 8; ++word, at += 8) {
+        const std::uint64_t here = difference(at);
+        if (here != 0) return at + same_bytes(here);
+      }
+      while (end - at >= 32 &&
+             (difference(at) | difference(at + 8) | difference(at + 16) |
+              difference(at + 24)) == 0) {
+        at += 32;
+      }
     }
     while (at < end && in_[at] == in_[at - distance]) ++at;
     return at;
