@@ -53,6 +53,7 @@ class ChangesTest(unittest.TestCase):
         before = {label: self._tree(image, label) for label in labels}
         if not labels:
             return  # nothing in it
+        label = labels[0]
         at = "@" + label
         top = min(path.split(b"/")[1] for path in before[label] if path != b"/")
         self._h2("mkdir", image, at, "/of-ours")
