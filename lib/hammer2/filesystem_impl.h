@@ -14,14 +14,9 @@
 #include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/format/dirhash.h"
 #include "lib/hammer2/inode_fields.h"
+#include "lib/hammer2/stored_data.h"
 
 namespace odo::hammer2 {
-
-namespace detail {
-
-inline constexpr std::string_view kLocalLabel = "LOCAL";
-
-}  // namespace detail
 
 template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
 Result<void> FileSystem<Device, Checks, Cache>::open(
@@ -54,8 +49,7 @@ Result<bool> FileSystem<Device, Checks, Cache>::next_pfs(DirCursor& cursor,
   ODO_TRY(const Pin pin,
           store_.fetch(leaf_, Tree::kDirectory, KeyRange{}, Error::kUnknown));
   ODO_TRY_VOID(detail::fill_pfs(pin.bytes(), leaf_, out));
-  cursor.at_end = leaf_.key == ~std::uint64_t{0};
-  cursor.next_key = leaf_.key + 1;
+  cursor.pass(leaf_.key);
   return true;
 }
 
@@ -87,7 +81,7 @@ Result<void> FileSystem<Device, Checks, Cache>::default_pfs(Pfs& out) {
     const std::uint64_t key = out.root.key;
     any_key = key;
     ++any;
-    if (out.label() != detail::kLocalLabel &&
+    if (out.label() != kLocalLabel &&
         out.subtype == format::PfsSubtype::kNone) {
       own_key = key;
       ++own;
@@ -179,8 +173,7 @@ Result<bool> FileSystem<Device, Checks, Cache>::read_directory(
     return false;
   }
   ODO_TRY_VOID(fill_entry(store_, leaf_, directory.inum(), out));
-  cursor.at_end = leaf_.key == ~std::uint64_t{0};
-  cursor.next_key = leaf_.key + 1;
+  cursor.pass(leaf_.key);
   return true;
 }
 
@@ -356,35 +349,17 @@ template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
 Result<std::size_t> FileSystem<Device, Checks, Cache>::read_blocks(
     const Node& node, std::uint64_t offset, MutableBytes to) {
   const std::size_t wanted = to.size();
-  const std::uint64_t last = offset + wanted - 1;
   if constexpr (block::PrefetchingDevice<Device>) {
     read_ahead(node, offset, wanted);
   }
-  while (!to.empty()) {
-    ODO_TRY(const bool found, first_leaf(store_, node.ref, Tree::kDirectory,
-                                         node.inum(), offset, last, leaf_));
-    const std::uint64_t hole = !found               ? to.size()
-                               : leaf_.key > offset ? leaf_.key - offset
-                                                    : 0;
-    zero_bytes(to.first(hole));
-    to = to.subspan(hole);
-    offset += hole;
-    if (to.empty()) break;
-    ODO_TRY(const Pin pin,
-            store_.fetch(leaf_, Tree::kFile, KeyRange{}, node.inum()));
-    const std::uint64_t inside = offset - leaf_.key;
-    const std::size_t covered =
-        static_cast<std::size_t>(std::min<std::uint64_t>(
-            to.size(), (std::uint64_t{1} << leaf_.keybits) - inside));
-    const Bytes block = pin.bytes();
-    const Bytes data =
-        block.subspan(std::min<std::uint64_t>(inside, block.size()));
-    const std::size_t kept = std::min(covered, data.size());
-    copy_bytes(to, data.first(kept));
-    zero_bytes(to.subspan(kept, covered - kept));
-    to = to.subspan(covered);
-    offset += covered;
-  }
+  using Leaf = const format::Blockref*;
+  ODO_TRY_VOID(read_stored(
+      store_, node.inum(), offset, to,
+      [&](std::uint64_t first, std::uint64_t last) -> Result<Leaf> {
+        ODO_TRY(const bool found, first_leaf(store_, node.ref, Tree::kDirectory,
+                                             node.inum(), first, last, leaf_));
+        return found ? &leaf_ : nullptr;
+      }));
   return wanted;
 }
 

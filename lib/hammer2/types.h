@@ -24,6 +24,9 @@ using format::CheckMethod;
 using format::CompMethod;
 using format::ObjectType;
 
+// Formatting makes a PFS of that label on every volume.
+inline constexpr std::string_view kLocalLabel = "LOCAL";
+
 // The filesystem as its newest usable volume header describes it.
 struct VolumeInfo {
   std::uint32_t version = 0;
@@ -102,6 +105,12 @@ struct Node {
 struct DirCursor {
   std::uint64_t next_key = format::kDirhashVisible;
   bool at_end = false;
+
+  // Goes on behind the entry of that key.
+  void pass(std::uint64_t key) {
+    at_end = key == ~std::uint64_t{0};
+    next_key = key + 1;
+  }
 };
 
 // One name in a directory. "." and ".." are not on media and not shown.

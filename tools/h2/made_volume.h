@@ -78,7 +78,7 @@ inline std::uint64_t make_filesystem(const std::vector<std::string>& names,
   }
   std::vector<std::string_view> labels;
   for (const std::string& label : settings.labels) {
-    if (label != hammer2::write::kLocalLabel) labels.push_back(label);
+    if (label != hammer2::kLocalLabel) labels.push_back(label);
   }
   WriteGround ground;
   hammer2::write::FormatOptions options;

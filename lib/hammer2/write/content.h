@@ -464,6 +464,12 @@ Result<std::size_t> Volume<G>::read_content(OpenInode& file,
     copy_bytes(to, Bytes(inode.payload.data).subspan(offset, wanted));
     return wanted;
   }
+  using Leaf = const format::Blockref*;
+  const auto leaf_at = [&](std::uint64_t first,
+                           std::uint64_t last) -> Result<Leaf> {
+    ODO_TRY(const Position at, chains_.find(*file.chain, first, last));
+    return at.found() ? &at.ref() : nullptr;
+  };
   while (!to.empty()) {
     const std::uint64_t base = align_down(offset, kBlockBytes);
     const std::uint64_t inside = offset - base;
@@ -480,44 +486,13 @@ Result<std::size_t> Volume<G>::read_content(OpenInode& file,
     if (const DataBlock* block = file.blocks.find(base)) {
       fill(Bytes(block->bytes, block->size));
     } else {
-      ODO_TRY_VOID(read_stored(file, offset, part));
+      ODO_TRY_VOID(hammer2::read_stored(media_.store(), file.inum, offset, part,
+                                        leaf_at));
     }
     to = to.subspan(piece);
     offset += piece;
   }
   return wanted;
-}
-
-// From the medium, whatever the blocks there cover.
-template <Ground G>
-Result<void> Volume<G>::read_stored(OpenInode& file, std::uint64_t offset,
-                                    MutableBytes to) {
-  while (!to.empty()) {
-    ODO_TRY(const Position at,
-            chains_.find(*file.chain, offset, offset + (to.size() - 1)));
-    const std::uint64_t hole = !at.found()             ? to.size()
-                               : at.ref().key > offset ? at.ref().key - offset
-                                                       : 0;
-    zero_bytes(to.first(hole));
-    to = to.subspan(hole);
-    offset += hole;
-    if (to.empty()) break;
-    const format::Blockref ref = at.ref();
-    ODO_TRY(const auto pin, media_.store().fetch(ref, hammer2::Tree::kFile,
-                                                 KeyRange{}, file.inum));
-    const std::uint64_t inside = offset - ref.key;
-    const std::size_t covered = std::min<std::uint64_t>(
-        to.size(), (std::uint64_t{1} << ref.keybits) - inside);
-    const Bytes block = pin.bytes();
-    const Bytes data =
-        block.subspan(std::min<std::uint64_t>(inside, block.size()));
-    const std::size_t kept = std::min(covered, data.size());
-    copy_bytes(to, data.first(kept));
-    zero_bytes(to.subspan(kept, covered - kept));
-    to = to.subspan(covered);
-    offset += covered;
-  }
-  return {};
 }
 
 template <Ground G>

@@ -377,8 +377,7 @@ Result<bool> Volume<G>::read_directory(OpenInode& directory, DirCursor& cursor,
   }
   ODO_TRY_VOID(
       hammer2::fill_entry(media_.store(), at.ref(), directory.inum, out));
-  cursor.at_end = at.ref().key == ~std::uint64_t{0};
-  cursor.next_key = at.ref().key + 1;
+  cursor.pass(at.ref().key);
   return true;
 }
 

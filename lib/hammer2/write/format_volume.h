@@ -28,6 +28,7 @@
 #include "lib/hammer2/format/inode.h"
 #include "lib/hammer2/format/volume_header.h"
 #include "lib/hammer2/path.h"
+#include "lib/hammer2/types.h"
 #include "lib/hammer2/write/pfs_root.h"
 #include "lib/hammer2/write/seal.h"
 
@@ -35,8 +36,6 @@ namespace odo::hammer2::write {
 
 // As many roots as stand in the super-root's inode.
 inline constexpr std::size_t kMostLabels = format::kBlocksetCount;
-// Every volume has this one.
-inline constexpr std::string_view kLocalLabel = "LOCAL";
 
 struct FormatOptions {
   std::uint32_t version = format::kVersionMultiVolume;

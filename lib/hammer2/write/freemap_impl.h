@@ -122,8 +122,7 @@ void Freemap<G>::init_leaf(std::uint64_t zone, FreemapLeaf& leaf) const {
     entry = {};
     if (audit::never_given_out(zone * format::kZoneBytes + i * kEntryBytes,
                                allocator_beg_, total_bytes())) {
-      entry.bitmap.fill(~std::uint64_t{0});
-      entry.linear = static_cast<std::int32_t>(kEntryBytes);
+      entry = withheld_entry();
     } else {
       entry.avail = static_cast<std::uint32_t>(kEntryBytes);
     }

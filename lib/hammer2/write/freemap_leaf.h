@@ -61,6 +61,14 @@ constexpr Taken take_units(format::BmapData& entry, unsigned word,
 
 }  // namespace detail
 
+// An entry of space that is never given out.
+[[nodiscard]] constexpr format::BmapData withheld_entry() {
+  format::BmapData entry = {};
+  entry.bitmap.fill(~std::uint64_t{0});
+  entry.linear = std::int32_t{1} << format::kFreemapEntryRadix;
+  return entry;
+}
+
 // Takes 2^radix bytes from `entry`, if it has them. Small blocks go on where
 // the last ended, at a multiple of `align`, while they fit into its unit.
 constexpr std::optional<Taken> take(format::BmapData& entry, unsigned radix,

@@ -10,7 +10,7 @@ namespace odo::hammer2::write {
 
 namespace detail {
 
-// Numeric ids stand in bytes 2 to 5 of the UUID's node (uuid.h).
+// As InodeMeta::comp_algo keeps it.
 [[nodiscard]] inline std::uint8_t encode_algorithm(unsigned method,
                                                    unsigned level) {
   return static_cast<std::uint8_t>(method | level << 4U);

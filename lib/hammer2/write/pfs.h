@@ -29,8 +29,7 @@ Result<bool> Volume<G>::next_pfs(DirCursor& cursor, Pfs& out) {
   ODO_TRY(Chain * chain, chains_.child(*at.chain, at.index));
   ODO_TRY_VOID(hammer2::detail::fill_pfs(Bytes(chain->bytes, chain->size),
                                          chain->ref, out));
-  cursor.at_end = chain->ref.key == ~std::uint64_t{0};
-  cursor.next_key = chain->ref.key + 1;
+  cursor.pass(chain->ref.key);
   return true;
 }
 
@@ -86,15 +85,12 @@ Result<OpenInode*> Volume<G>::open_pfs(std::string_view label) {
 // Puts a root into the super-root, under a label that is not in use.
 template <Ground G>
 Result<void> Volume<G>::add_root(Chain& chain, std::string_view label) {
-  const auto done = [&]() -> Result<void> {
-    ODO_TRY(const LabelSlot slot, find_label(label));
-    if (slot.chain != nullptr) return fail(Error{.code = Code::kExists});
-    name_root(chain.inode(), label, slot.free_key);
-    chain.ref.key = slot.free_key;
-    chain.ref.flags = format::kRefPfsRoot;
-    return chains_.insert(chains_.super_root(), chain.ref, &chain);
-  }();
-  return done;
+  ODO_TRY(const LabelSlot slot, find_label(label));
+  if (slot.chain != nullptr) return fail(Error{.code = Code::kExists});
+  name_root(chain.inode(), label, slot.free_key);
+  chain.ref.key = slot.free_key;
+  chain.ref.flags = format::kRefPfsRoot;
+  return chains_.insert(chains_.super_root(), chain.ref, &chain);
 }
 
 template <Ground G>

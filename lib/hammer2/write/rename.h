@@ -55,19 +55,17 @@ Result<void> Volume<G>::rename(OpenInode& from, std::string_view old_name,
   }
   if (mode == RenameMode::kExchange) {
     if (!target.at.found()) return fail(Error{.code = Code::kNotFound});
-    return exchange(from, old_name, to, new_name);
+    return exchange(from, source.at, to, target.at);
   }
-  return replace_entry(from, old_name, to, new_name, target);
+  return replace_entry(from, source.at, to, new_name, target);
 }
 
 template <Ground G>
-Result<void> Volume<G>::exchange(OpenInode& from, std::string_view old_name,
-                                 OpenInode& to, std::string_view new_name) {
+Result<void> Volume<G>::exchange(OpenInode& from, const Position& source,
+                                 OpenInode& to, const Position& target) {
   OpenInode& pfs = *from.pfs;
-  ODO_TRY(const NameSlot source, find_dirent(from, old_name));
-  ODO_TRY(const NameSlot target, find_dirent(to, new_name));
-  format::Dirent& one = source.at.ref().embed.dirent;
-  format::Dirent& other = target.at.ref().embed.dirent;
+  format::Dirent& one = source.ref().embed.dirent;
+  format::Dirent& other = target.ref().embed.dirent;
   if (one.inum == other.inum) return {};
   const auto into_itself = [&](const format::Dirent& moved,
                                OpenInode& folder) -> Result<bool> {
@@ -85,10 +83,10 @@ Result<void> Volume<G>::exchange(OpenInode& from, std::string_view old_name,
   }
   std::swap(one.inum, other.inum);
   std::swap(one.type, other.type);
-  source.at.ref().modify_tid = modify_tid_;
-  target.at.ref().modify_tid = modify_tid_;
-  chains_.mark_dirty(*source.at.chain);
-  chains_.mark_dirty(*target.at.chain);
+  source.ref().modify_tid = modify_tid_;
+  target.ref().modify_tid = modify_tid_;
+  chains_.mark_dirty(*source.chain);
+  chains_.mark_dirty(*target.chain);
   const std::uint64_t now = ground_.now_us();
   move_to(*first, to, now);
   move_to(**second, from, now);
@@ -100,14 +98,12 @@ Result<void> Volume<G>::exchange(OpenInode& from, std::string_view old_name,
 }
 
 template <Ground G>
-Result<void> Volume<G>::replace_entry(OpenInode& from,
-                                      std::string_view old_name, OpenInode& to,
-                                      std::string_view new_name,
+Result<void> Volume<G>::replace_entry(OpenInode& from, const Position& source,
+                                      OpenInode& to, std::string_view new_name,
                                       const NameSlot& target) {
   OpenInode& pfs = *from.pfs;
-  ODO_TRY(const NameSlot source, find_dirent(from, old_name));
-  const format::Dirent moved = source.at.ref().embed.dirent;
-  const std::uint64_t old_key = source.at.ref().key;
+  const format::Dirent moved = source.ref().embed.dirent;
+  const std::uint64_t old_key = source.ref().key;
   const bool folder = moved.type == ObjectType::kDirectory;
   if (folder) {
     ODO_TRY(const bool inside, is_inside(to, moved.inum));

@@ -46,9 +46,7 @@ Result<void> Freemap<G>::cut(std::uint64_t end) {
       ODO_TRY(FreemapLeaf * leaf, leaf_of(zone));
       for (std::size_t i = 0; i < format::kFreemapEntries; ++i) {
         if (zone * format::kZoneBytes + i * kEntryBytes < end) continue;
-        leaf->entries[i] = {};
-        leaf->entries[i].bitmap.fill(~std::uint64_t{0});
-        leaf->entries[i].linear = static_cast<std::int32_t>(kEntryBytes);
+        leaf->entries[i] = withheld_entry();
       }
       note_change(zone, 0);
       continue;

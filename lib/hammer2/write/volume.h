@@ -45,6 +45,7 @@
 #include "lib/hammer2/error.h"
 #include "lib/hammer2/format/volume_header.h"
 #include "lib/hammer2/inode_fields.h"
+#include "lib/hammer2/stored_data.h"
 #include "lib/hammer2/types.h"
 #include "lib/hammer2/write/chain_cache.h"
 #include "lib/hammer2/write/dedup_index.h"
@@ -310,13 +311,12 @@ class Volume {
   [[nodiscard]] Result<void> remove_name(OpenInode& directory,
                                          std::string_view name, bool folders);
   [[nodiscard]] Result<void> replace_entry(OpenInode& from,
-                                           std::string_view old_name,
+                                           const Position& source,
                                            OpenInode& to,
                                            std::string_view new_name,
                                            const NameSlot& target);
-  [[nodiscard]] Result<void> exchange(OpenInode& from,
-                                      std::string_view old_name, OpenInode& to,
-                                      std::string_view new_name);
+  [[nodiscard]] Result<void> exchange(OpenInode& from, const Position& source,
+                                      OpenInode& to, const Position& target);
   void move_to(OpenInode& inode, OpenInode& directory, std::uint64_t now);
 
   // content.h
@@ -342,9 +342,6 @@ class Volume {
   [[nodiscard]] Result<std::size_t> read_content(OpenInode& file,
                                                  std::uint64_t offset,
                                                  MutableBytes to);
-
-  [[nodiscard]] Result<void> read_stored(OpenInode& file, std::uint64_t offset,
-                                         MutableBytes to);
 
   // pfs.h
   [[nodiscard]] Result<LabelSlot> find_label(std::string_view label);
