@@ -87,10 +87,9 @@ class ChangedVolume {
     for (const std::string& name : names) {
       devices_.push_back(open_for_change(name));
     }
-    std::vector<block::FileDevice*> pointers;
-    pointers.reserve(devices_.size());
-    for (block::FileDevice& device : devices_) pointers.push_back(&device);
-    check(volume_.open(pointers, limits));
+    pointers_.reserve(devices_.size());
+    for (block::FileDevice& device : devices_) pointers_.push_back(&device);
+    check(volume_.open(pointers_, limits));
   }
 
   [[nodiscard]] WritableVolume& operator*() { return volume_; }
@@ -157,18 +156,16 @@ class ChangedVolume {
   [[nodiscard]] std::string default_label() {
     auto fs =
         std::make_unique<FileSystem>(hammer2::VerifyChecks(host_checks()));
-    std::vector<block::FileDevice*> pointers;
-    pointers.reserve(devices_.size());
-    for (block::FileDevice& device : devices_) pointers.push_back(&device);
     const ReaderMemory memory(FileSystem::kMinMemoryBytes);
     hammer2::Pfs pfs;
-    check(fs->open(pointers, memory.bytes()));
+    check(fs->open(pointers_, memory.bytes()));
     check(fs->default_pfs(pfs));
     return std::string(pfs.label());
   }
 
   std::string name_;
   std::vector<block::FileDevice> devices_;
+  std::vector<block::FileDevice*> pointers_;
   WriteGround ground_;
   WritableVolume volume_{ground_, host_checks()};
 };

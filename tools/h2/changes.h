@@ -13,9 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_format.h"
+#include "absl/flags/declare.h"
+#include "absl/flags/flag.h"
 #include "tools/h2/changed_volume.h"
 #include "tools/h2/command.h"
+
+ABSL_DECLARE_FLAG(bool, recursive);
 
 namespace odo::h2 {
 
@@ -83,6 +86,22 @@ inline void each_inode(
     if (is_folder(inode))
       levels.push_back({std::move(inode), std::move(below)});
   }
+}
+
+// VALUE PATH...: `changes`, which the caller has made of the value, to the
+// paths, with --recursive to all below them.
+inline int change_attributes(const Request& request,
+                             const hammer2::write::Changes& changes) {
+  const Arguments words = take_arguments(request, 2, kAnyNumber);
+  ChangedVolume volume(words.images);
+  for (std::size_t i = 1; i < words.rest.size(); ++i) {
+    each_inode(volume, words.pfs, words.rest[i], absl::GetFlag(FLAGS_recursive),
+               [&](OpenInode& inode, const std::string& path) {
+                 volume.check(volume->set_attributes(inode, changes), path);
+               });
+  }
+  volume.finish();
+  return kStatusGood;
 }
 
 }  // namespace odo::h2

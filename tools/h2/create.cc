@@ -147,7 +147,7 @@ class Creation {
                            ? threads
                            : std::max(1U, std::thread::hardware_concurrency());
     settings.owners = !absl::GetFlag(FLAGS_root_owned);
-    ImageWriter writer(*changed, image_, settings);
+    ImageWriter writer(changed, settings);
     Meter meter;
     const std::size_t count = entries_.size();
     std::size_t done = 0;

@@ -17,9 +17,8 @@
 #include "tools/h2/changes.h"
 #include "tools/h2/command.h"
 #include "tools/h2/commands.h"
-#include "tools/h2/image_writer.h"
+#include "tools/h2/host_words.h"
 #include "tools/h2/numbers.h"
-#include "tools/h2/source_tree.h"
 
 ABSL_FLAG(bool, parents, false,
           "make what is missing on the way; no complaint "
@@ -238,9 +237,7 @@ void put_file(ChangedVolume& volume, const std::string& pfs,
   }
   if (from_input) return;
   Changes changes;
-  changes.mtime_us =
-      static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1000000 +
-      static_cast<std::uint64_t>(status.st_mtim.tv_nsec / 1000);
+  changes.mtime_us = microseconds_of(status.st_mtim);
   volume.check(volume->set_attributes(*inode, changes), target);
 }
 
@@ -313,19 +310,6 @@ int run_cp(const Request& request) {
 
 // --- Attributes --------------------------------------------------------------
 
-int change_all(const Request& request, const Changes& changes) {
-  const Arguments words = take_arguments(request, 2, kAnyNumber);
-  ChangedVolume volume(words.images);
-  for (std::size_t i = 1; i < words.rest.size(); ++i) {
-    each_inode(volume, words.pfs, words.rest[i], absl::GetFlag(FLAGS_recursive),
-               [&](OpenInode& inode, const std::string& path) {
-                 volume.check(volume->set_attributes(inode, changes), path);
-               });
-  }
-  volume.finish();
-  return kStatusGood;
-}
-
 int run_chmod(const Request& request) {
   const Arguments words = take_arguments(request, 2, kAnyNumber);
   std::uint32_t mode = 0;
@@ -337,7 +321,7 @@ int run_chmod(const Request& request) {
   }
   Changes changes;
   changes.mode = mode;
-  return change_all(request, changes);
+  return change_attributes(request, changes);
 }
 
 int run_chown(const Request& request) {
@@ -353,7 +337,7 @@ int run_chown(const Request& request) {
     changes.gid =
         static_cast<std::uint32_t>(number_of_word(owner.substr(colon + 1)));
   }
-  return change_all(request, changes);
+  return change_attributes(request, changes);
 }
 
 int run_truncate(const Request& request) {

@@ -23,23 +23,15 @@ std::string_view name_in(std::string_view path) {
 }  // namespace
 }  // namespace image_writer
 
-ImageWriter::ImageWriter(WritableVolume& volume, std::string image,
-                         const WriterSettings& settings)
+ImageWriter::ImageWriter(ChangedVolume& volume, const WriterSettings& settings)
     : volume_(volume),
-      image_(std::move(image)),
       settings_(settings),
       pool_(settings.threads),
-      root_(volume, check(volume.open_pfs(settings.label), settings.label)) {
+      root_(volume.root(settings.label)) {
   for (std::size_t i = 0; i < pool_.workers(); ++i) {
     workers_.encoders.push_back(std::make_unique<Encoder>(host_checks()));
-    check(workers_.encoders.back()->init(workers_.ground), "");
+    volume.check(workers_.encoders.back()->init(workers_.ground));
   }
-}
-
-Failure ImageWriter::failure(const hammer2::Error& error,
-                             const std::string& path) const {
-  const std::string where = path.empty() ? path : path + ": ";
-  return Failure(image_ + ": " + where + text_of(error));
 }
 
 // --- Content, by all threads -------------------------------------------------
@@ -143,7 +135,7 @@ OpenInode& ImageWriter::folder_of(const std::string& path) {
     return folder_of(path);
   }
   folder_.reset();
-  folder_.emplace(volume_, check(volume_.by_inum(*root_, known->second), path));
+  folder_.emplace(volume_.hold(volume_->by_inum(*root_, known->second), path));
   folder_path_ = folder;
   return **folder_;
 }
@@ -157,7 +149,7 @@ void ImageWriter::set_attributes(OpenInode& inode, const SourceEntry& entry) {
   }
   changes.mtime_us = entry.mtime_us;
   changes.atime_us = entry.mtime_us;
-  check(volume_.set_attributes(inode, changes), entry.path);
+  volume_.check(volume_->set_attributes(inode, changes), entry.path);
 }
 
 void ImageWriter::end_file() {
@@ -182,9 +174,9 @@ void ImageWriter::begin_entry(SourceEntry entry) {
       throw Failure(entry.path + ": is a link to " + entry.same_as +
                     ", which wasn't there before");
     }
-    const Held inode(
-        volume_, check(volume_.by_inum(*root_, first->second), entry.same_as));
-    check(volume_.link(*inode, folder, name), entry.path);
+    const Held inode =
+        volume_.hold(volume_->by_inum(*root_, first->second), entry.same_as);
+    volume_.check(volume_->link(*inode, folder, name), entry.path);
     return;
   }
   const hammer2::write::NewInode wanted = {
@@ -194,12 +186,12 @@ void ImageWriter::begin_entry(SourceEntry entry) {
       .gid = settings_.owners ? entry.gid : 0,
       .rmajor = entry.rmajor,
       .rminor = entry.rminor};
-  auto made = volume_.make_symlink(folder, name, entry.target, wanted);
+  auto made = volume_->make_symlink(folder, name, entry.target, wanted);
   if (!made && made.error().code == hammer2::Code::kExists &&
       entry.type == ObjectType::kDirectory) {
-    made = volume_.lookup(folder, name);  // a tar may name one twice
+    made = volume_->lookup(folder, name);  // a tar may name one twice
   }
-  Held inode(volume_, check(std::move(made), entry.path));
+  Held inode = volume_.hold(std::move(made), entry.path);
   const std::uint64_t inum = (*inode).inum;
   inums_.insert_or_assign(entry.path, inum);
   ++files_;
@@ -217,9 +209,9 @@ void ImageWriter::write(Item& item) {
   if (item.length == 0) return;
   OpenInode& file = **file_;
   if (item.blocks.empty()) {
-    check(volume_.write(file, item.offset,
-                        Bytes(item.content).first(item.length)),
-          file_entry_.path);
+    volume_.check(volume_->write(file, item.offset,
+                                 Bytes(item.content).first(item.length)),
+                  file_entry_.path);
     return;
   }
   std::uint64_t offset = item.offset;
@@ -227,8 +219,8 @@ void ImageWriter::write(Item& item) {
   for (const Prepared& block : item.blocks) {
     const std::uint64_t length =
         std::min<std::uint64_t>(end - offset, kBlockBytes);
-    check(volume_.write_prepared(file, offset, length, block),
-          file_entry_.path);
+    volume_.check(volume_->write_prepared(file, offset, length, block),
+                  file_entry_.path);
     offset += length;
   }
 }
@@ -240,7 +232,7 @@ void ImageWriter::finish() {
   folder_.reset();
   // What is below a directory has changed its times.
   for (const auto& [inum, entry] : folders_) {
-    const Held inode(volume_, check(volume_.by_inum(*root_, inum), entry.path));
+    const Held inode = volume_.hold(volume_->by_inum(*root_, inum), entry.path);
     set_attributes(*inode, entry);
   }
 }

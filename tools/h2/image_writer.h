@@ -33,8 +33,7 @@ struct WriterSettings {
 
 class ImageWriter {
  public:
-  ImageWriter(WritableVolume& volume, std::string image,
-              const WriterSettings& settings);
+  ImageWriter(ChangedVolume& volume, const WriterSettings& settings);
   ImageWriter(const ImageWriter&) = delete;
   ImageWriter& operator=(const ImageWriter&) = delete;
 
@@ -82,16 +81,7 @@ class ImageWriter {
   void end_file();
   void set_attributes(OpenInode& inode, const SourceEntry& entry);
   [[nodiscard]] OpenInode& folder_of(const std::string& path);
-  [[nodiscard]] Failure failure(const hammer2::Error& error,
-                                const std::string& path) const;
-  template <class T>
-  T check(hammer2::Result<T> result, const std::string& path) const {
-    if (!result) throw failure(result.error(), path);
-    if constexpr (!std::is_void_v<T>) return *std::move(result);
-  }
-
-  WritableVolume& volume_;
-  std::string image_;
+  ChangedVolume& volume_;
   WriterSettings settings_;
   ThreadPool pool_;
   Workers workers_;

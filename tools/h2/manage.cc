@@ -6,8 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/flags/declare.h"
-#include "absl/flags/flag.h"
 #include "absl/strings/str_format.h"
 #include "tools/h2/amount.h"
 #include "tools/h2/changed_volume.h"
@@ -15,8 +13,6 @@
 #include "tools/h2/command.h"
 #include "tools/h2/commands.h"
 #include "tools/h2/method_names.h"
-
-ABSL_DECLARE_FLAG(bool, recursive);
 
 namespace odo::h2 {
 namespace manage_command {
@@ -71,33 +67,20 @@ int run_rollback(const Request& request) {
   return kStatusGood;
 }
 
-int change_methods(const Request& request, const Changes& changes) {
-  const Arguments words = take_arguments(request, 2, kAnyNumber);
-  ChangedVolume volume(words.images);
-  for (std::size_t i = 1; i < words.rest.size(); ++i) {
-    each_inode(volume, words.pfs, words.rest[i], absl::GetFlag(FLAGS_recursive),
-               [&](OpenInode& inode, const std::string& path) {
-                 volume.check(volume->set_attributes(inode, changes), path);
-               });
-  }
-  volume.finish();
-  return kStatusGood;
-}
-
 int run_setcomp(const Request& request) {
   const Arguments words = take_arguments(request, 2, kAnyNumber);
   const Compression comp = compression_of(words.rest[0]);
   Changes changes;
   changes.comp = comp.method;
   changes.comp_level = comp.level;
-  return change_methods(request, changes);
+  return change_attributes(request, changes);
 }
 
 int run_setcheck(const Request& request) {
   const Arguments words = take_arguments(request, 2, kAnyNumber);
   Changes changes;
   changes.check = check_method_of(words.rest[0]);
-  return change_methods(request, changes);
+  return change_attributes(request, changes);
 }
 
 int run_bulkfree(const Request& request) {

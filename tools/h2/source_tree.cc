@@ -18,40 +18,13 @@
 
 #include "absl/strings/str_format.h"
 #include "lib/block/host/descriptor.h"
+#include "tools/h2/host_words.h"
 #include "tools/h2/volume.h"
 
 namespace odo::h2 {
 namespace {
 
 using hammer2::ObjectType;
-
-ObjectType type_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return ObjectType::kDirectory;
-    case S_IFREG:
-      return ObjectType::kRegular;
-    case S_IFLNK:
-      return ObjectType::kSymlink;
-    case S_IFIFO:
-      return ObjectType::kFifo;
-    case S_IFCHR:
-      return ObjectType::kCharDevice;
-    case S_IFBLK:
-      return ObjectType::kBlockDevice;
-    case S_IFSOCK:
-      return ObjectType::kSocket;
-    default:
-      return ObjectType::kUnknown;
-  }
-}
-
-// Times before 1970 become 1970.
-std::uint64_t microseconds(std::int64_t seconds, std::int64_t nanoseconds) {
-  return seconds < 0 ? 0
-                     : static_cast<std::uint64_t>(seconds) * 1000000 +
-                           static_cast<std::uint64_t>(nanoseconds / 1000);
-}
 
 std::vector<std::string> names_in(const std::string& folder) {
   struct Close {
@@ -116,15 +89,14 @@ class DirectoryWalk {
     const int failed = path.empty() ? ::stat(root_.c_str(), &status)
                                     : ::lstat(entry.host_path.c_str(), &status);
     if (failed != 0) throw Failure(block::system_error(entry.host_path, errno));
-    entry.type = type_of(status.st_mode);
+    entry.type = type_of_mode(status.st_mode);
     if (entry.type == ObjectType::kUnknown) return false;
     entry.mode = status.st_mode & 07777;
     entry.uid = status.st_uid;
     entry.gid = status.st_gid;
     entry.rmajor = major(status.st_rdev);
     entry.rminor = minor(status.st_rdev);
-    entry.mtime_us =
-        microseconds(status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    entry.mtime_us = microseconds_of(status.st_mtim);
     const auto size = static_cast<std::uint64_t>(status.st_size);
     const bool folder = entry.type == ObjectType::kDirectory;
     if (entry.type == ObjectType::kRegular) entry.size = size;
@@ -198,7 +170,7 @@ void each_entry_of_tar(const std::string& path,
     const char* name = ::archive_entry_pathname(header);
     if (name == nullptr) continue;
     entry.path = tidy_path(name);
-    entry.type = type_of(::archive_entry_filetype(header));
+    entry.type = type_of_mode(::archive_entry_filetype(header));
     entry.mode = ::archive_entry_perm(header) & 07777;
     entry.uid = static_cast<std::uint32_t>(::archive_entry_uid(header));
     entry.gid = static_cast<std::uint32_t>(::archive_entry_gid(header));
@@ -206,8 +178,9 @@ void each_entry_of_tar(const std::string& path,
         static_cast<std::uint32_t>(::archive_entry_rdevmajor(header));
     entry.rminor =
         static_cast<std::uint32_t>(::archive_entry_rdevminor(header));
-    entry.mtime_us = microseconds(::archive_entry_mtime(header),
-                                  ::archive_entry_mtime_nsec(header));
+    entry.mtime_us =
+        microseconds_of({.tv_sec = ::archive_entry_mtime(header),
+                         .tv_nsec = ::archive_entry_mtime_nsec(header)});
     if (const char* same = ::archive_entry_hardlink(header)) {
       entry.same_as = tidy_path(same);
     }

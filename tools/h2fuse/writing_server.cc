@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "tools/h2/host_words.h"
 #include "tools/h2fuse/attributes.h"
 #include "tools/h2fuse/position.h"
 
@@ -37,34 +38,10 @@ WritingServer& server_of(fuse_req_t request) {
   return *static_cast<WritingServer*>(fuse_req_userdata(request));
 }
 
-ObjectType type_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return ObjectType::kDirectory;
-    case S_IFIFO:
-      return ObjectType::kFifo;
-    case S_IFCHR:
-      return ObjectType::kCharDevice;
-    case S_IFBLK:
-      return ObjectType::kBlockDevice;
-    case S_IFSOCK:
-      return ObjectType::kSocket;
-    default:
-      return ObjectType::kRegular;
-  }
-}
-
-// Times before 1970 become 1970.
-std::uint64_t microseconds(const timespec& time) {
-  if (time.tv_sec < 0) return 0;
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
-         static_cast<std::uint64_t>(time.tv_nsec / 1000);
-}
-
 std::uint64_t now_us() {
   timespec now = {};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return microseconds(now);
+  return h2::microseconds_of(now);
 }
 
 }  // namespace
@@ -188,7 +165,7 @@ NewInode WritingServer::wanted(fuse_req_t request, const OpenInode& parent,
                                const h2::WritableVolume& volume, mode_t mode,
                                dev_t device) {
   const fuse_ctx* context = fuse_req_ctx(request);
-  NewInode inode = {.type = type_of(mode),
+  NewInode inode = {.type = h2::type_of_mode(mode),
                     .mode = mode & 07777U,
                     .uid = context->uid,
                     .gid = context->gid,
@@ -310,15 +287,15 @@ void WritingServer::setattr(fuse_req_t request, fuse_ino_t number,
   if ((which & FUSE_SET_ATTR_ATIME_NOW) != 0) {
     changes.atime_us = now_us();
   } else if ((which & FUSE_SET_ATTR_ATIME) != 0) {
-    changes.atime_us = microseconds(to.st_atim);
+    changes.atime_us = h2::microseconds_of(to.st_atim);
   }
   if ((which & FUSE_SET_ATTR_MTIME_NOW) != 0) {
     changes.mtime_us = now_us();
   } else if ((which & FUSE_SET_ATTR_MTIME) != 0) {
-    changes.mtime_us = microseconds(to.st_mtim);
+    changes.mtime_us = h2::microseconds_of(to.st_mtim);
   }
   if ((which & FUSE_SET_ATTR_CTIME) != 0) {
-    changes.ctime_us = microseconds(to.st_ctim);
+    changes.ctime_us = h2::microseconds_of(to.st_ctim);
   }
   if ((which & ~FUSE_SET_ATTR_SIZE) != 0) {
     const auto changed = volume_->set_attributes(*inode, changes);
