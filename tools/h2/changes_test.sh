@@ -4,22 +4,8 @@
 # afterwards, and what fails leaves the image as it was.
 set -u
 h2=$1
-work=${TEST_TMPDIR:-$(mktemp -d)}
-failures=0
+source tools/h2/shell_check.sh
 
-# check NAME EXPECTED-STATUS EXPECTED-TEXT COMMAND...: the output (both streams)
-# contains the text, an extended regular expression.
-check() {
-  local name=$1 status=$2 text=$3 output got
-  shift 3
-  output=$("$@" 2>&1)
-  got=$?
-  if [[ $got -ne $status ]] || ! grep -qE -- "$text" <<<"$output"; then
-    echo "FAILED $name: status $got, wanted $status and: $text"
-    head -5 <<<"$output"
-    failures=$((failures + 1))
-  fi
-}
 clean() { check "clean $1" 0 '^0 errors, 0 warnings' "$h2" check "$2"; }
 unchanged() {
   local name=$1 image=$2 before

@@ -3,22 +3,7 @@
 # The tool's commands on the genuine image in testdata/, and on bad input.
 set -u
 h2=$1 image=$2 manifest=$3
-work=${TEST_TMPDIR:-$(mktemp -d)}
-failures=0
-
-# check NAME EXPECTED-STATUS EXPECTED-TEXT COMMAND...: the output (both streams)
-# contains the text, an extended regular expression.
-check() {
-  local name=$1 status=$2 text=$3 output got
-  shift 3
-  output=$("$@" 2>&1)
-  got=$?
-  if [[ $got -ne $status ]] || ! grep -qE -- "$text" <<<"$output"; then
-    echo "FAILED $name: status $got, wanted $status and: $text"
-    head -5 <<<"$output"
-    failures=$((failures + 1))
-  fi
-}
+source tools/h2/shell_check.sh
 
 check help 0 '^usage: h2 COMMAND' "$h2" --help
 for command in $("$h2" --help | sed -n 's/^  \([a-z0-9]*\)  .*/\1/p'); do

@@ -4,22 +4,7 @@
 # whole and damaged.
 set -u
 h2=$1 image=$2
-work=${TEST_TMPDIR:-$(mktemp -d)}
-failures=0
-
-# check NAME EXPECTED-STATUS EXPECTED-TEXT COMMAND...: the output (both streams)
-# contains the text, an extended regular expression.
-check() {
-  local name=$1 status=$2 text=$3 output got
-  shift 3
-  output=$("$@" 2>&1)
-  got=$?
-  if [[ $got -ne $status ]] || ! grep -qE -- "$text" <<<"$output"; then
-    echo "FAILED $name: status $got, wanted $status and: $text"
-    head -5 <<<"$output"
-    failures=$((failures + 1))
-  fi
-}
+source tools/h2/shell_check.sh
 
 check show 0 '^117 references, 0 bad$' "$h2" show "$image"
 check show-path 0 '^7 references, 0 bad$' "$h2" show "$image" @DATA /one
