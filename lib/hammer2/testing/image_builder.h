@@ -35,6 +35,7 @@
 #include "lib/hammer2/format/freemap.h"
 #include "lib/hammer2/format/inode.h"
 #include "lib/hammer2/format/volume_header.h"
+#include "lib/hammer2/seal.h"
 
 namespace odo::hammer2::testing {
 
@@ -92,22 +93,7 @@ class ImageBuilder {
   void seal(Blockref& ref) const {
     const Bytes block =
         Bytes(bytes_).subspan(ref.offset(), std::size_t{1} << ref.radix());
-    const check::Checks checks;
-    ref.check = {};
-    switch (format::check_method(ref.methods)) {
-      case CheckMethod::kIscsi32:
-      case CheckMethod::kFreemap:
-        ref.check.iscsi32.value = checks.crc32c(block);
-        break;
-      case CheckMethod::kXxhash64:
-        ref.check.xxhash64.value = checks.xxh64(block, format::kXxhashSeed);
-        break;
-      case CheckMethod::kSha192:
-        ref.check.sha192.value = checks.sha192(block);
-        break;
-      default:
-        break;
-    }
+    hammer2::seal(ref, block, check::Checks());
   }
 
   Blockref indirect(const std::vector<Blockref>& refs, std::uint64_t key,
@@ -306,10 +292,7 @@ class ImageBuilder {
     seal_header(to);
   }
   static void seal_header(MutableBytes header) {
-    for (const format::HeaderCrc& crc : format::kHeaderCrcs) {
-      store_le(header.data() + crc.stored_at,
-               check::Checks().crc32c(header.subspan(crc.begin, crc.length)));
-    }
+    hammer2::seal_header(header, check::Checks());
   }
 
   // Where the freemap's leaf lies.

@@ -20,8 +20,8 @@
 #include "lib/codec/zlib_encode.h"
 #include "lib/hammer2/format/constants.h"
 #include "lib/hammer2/format/inode.h"
+#include "lib/hammer2/seal.h"
 #include "lib/hammer2/write/memory.h"
-#include "lib/hammer2/write/seal.h"
 
 namespace odo::hammer2::write {
 

@@ -28,9 +28,9 @@
 #include "lib/hammer2/format/inode.h"
 #include "lib/hammer2/format/volume_header.h"
 #include "lib/hammer2/path.h"
+#include "lib/hammer2/seal.h"
 #include "lib/hammer2/types.h"
 #include "lib/hammer2/write/pfs_root.h"
-#include "lib/hammer2/write/seal.h"
 
 namespace odo::hammer2::write {
 

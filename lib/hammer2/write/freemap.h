@@ -40,11 +40,11 @@
 #include "lib/hammer2/check/freemap_tree.h"
 #include "lib/hammer2/error.h"
 #include "lib/hammer2/format/freemap.h"
+#include "lib/hammer2/seal.h"
 #include "lib/hammer2/write/bitmap.h"
 #include "lib/hammer2/write/freemap_leaf.h"
 #include "lib/hammer2/write/media.h"
 #include "lib/hammer2/write/memory.h"
-#include "lib/hammer2/write/seal.h"
 
 namespace odo::hammer2::write {
 

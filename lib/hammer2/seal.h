@@ -10,7 +10,7 @@
 #include "lib/hammer2/format/blockref.h"
 #include "lib/hammer2/format/volume_header.h"
 
-namespace odo::hammer2::write {
+namespace odo::hammer2 {
 
 // Has `ref` vouch for `block`, all of it as it goes to the medium, by the
 // method that `ref` names.
@@ -43,4 +43,4 @@ inline void seal_header(MutableBytes header, const check::Checks& checks) {
   }
 }
 
-}  // namespace odo::hammer2::write
+}  // namespace odo::hammer2
