@@ -15,6 +15,7 @@
 #include "lib/hammer2/extents.h"
 #include "lib/hammer2/format/constants.h"
 #include "tools/h2fuse/attributes.h"
+#include "tools/h2fuse/page.h"
 #include "tools/h2fuse/position.h"
 
 namespace odo::h2fuse {
@@ -195,68 +196,16 @@ void Server::lseek(fuse_req_t request, fuse_ino_t number, off_t offset,
 
 // --- Directories -------------------------------------------------------------
 
-// One answer to readdir, filled as far as it goes.
-class Server::Page {
- public:
-  Page(fuse_req_t request, MutableBytes room, Listing listing)
-      : request_(request), room_(room), listing_(listing) {}
-
-  [[nodiscard]] bool plus() const { return listing_ == Listing::kPlus; }
-
-  // Adds a name, whose listing goes on at `next`. False where it doesn't fit.
-  bool add(const std::string& name, const fuse_entry_param& entry,
-           std::int64_t next) {
-    char* const at = reinterpret_cast<char*>(room_.data()) + used_;
-    const std::size_t left = room_.size() - used_;
-    const std::size_t needed =
-        plus() ? fuse_add_direntry_plus(request_, at, left, name.c_str(),
-                                        &entry, next)
-               : fuse_add_direntry(request_, at, left, name.c_str(),
-                                   &entry.attr, next);
-    if (needed > left) return false;
-    used_ += needed;
-    return true;
-  }
-
-  [[nodiscard]] bool empty() const { return used_ == 0; }
-  void send() const {
-    fuse_reply_buf(request_, reinterpret_cast<const char*>(room_.data()),
-                   used_);
-  }
-
- private:
-  fuse_req_t request_;
-  MutableBytes room_;
-  std::size_t used_ = 0;
-  Listing listing_;
-};
-
 void Server::list(fuse_req_t request, fuse_ino_t number, std::size_t size,
                   off_t offset, Listing listing) {
   const Readers::Loan reader(readers_);
   Node directory;
   if (!find(*reader, request, number, directory)) return;
   Page page(request, reader->room(size), listing);
-  const auto named_only = [](std::uint64_t inum, ObjectType type) {
-    fuse_entry_param entry = {};  // number 0: no look-up made
-    entry.attr.st_ino = inum;
-    entry.attr.st_mode = type_bits(type);
-    return entry;
-  };
-  if (offset <= kAtDot &&
-      !page.add(".", named_only(directory.inum(), ObjectType::kDirectory),
-                kAtDotDot)) {
-    return page.send();
-  }
-  if (offset <= kAtDotDot) {
-    const std::uint64_t above = number == FUSE_ROOT_ID
-                                    ? directory.inum()
-                                    : directory.attributes.parent_inum;
-    if (!page.add("..", named_only(above, ObjectType::kDirectory),
-                  kAtEntries)) {
-      return page.send();
-    }
-  }
+  const std::uint64_t above = number == FUSE_ROOT_ID
+                                  ? directory.inum()
+                                  : directory.attributes.parent_inum;
+  if (!page.add_dots(offset, directory.inum(), above)) return page.send();
   hammer2::DirCursor cursor = cursor_at(offset);
   hammer2::DirEntry found;
   Node node;
@@ -269,7 +218,7 @@ void Server::list(fuse_req_t request, fuse_ino_t number, std::size_t size,
       break;
     }
     if (!*more) break;
-    fuse_entry_param entry = named_only(found.inum, found.type);
+    fuse_entry_param entry = Page::named_only(found.inum, found.type);
     if (page.plus()) {
       const auto known = reader->fs().node_by_inum(directory, found.inum, node);
       // Whoever asks for the damaged one is told by lookup().

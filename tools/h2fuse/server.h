@@ -21,6 +21,7 @@
 
 #include "lib/hammer2/types.h"
 #include "tools/h2fuse/errors.h"
+#include "tools/h2fuse/page.h"
 #include "tools/h2fuse/readers.h"
 
 namespace odo::h2fuse {
@@ -36,10 +37,6 @@ class Server {
   [[nodiscard]] static fuse_lowlevel_ops operations();
 
  private:
-  // Which answer readdir wants: names alone, or a look-up for each of them.
-  enum class Listing : std::uint8_t { kNames, kPlus };
-  class Page;
-
   void init(fuse_conn_info& connection);
   void lookup(fuse_req_t request, fuse_ino_t parent, const char* name);
   void getattr(fuse_req_t request, fuse_ino_t number);

@@ -468,58 +468,34 @@ void WritingServer::list(fuse_req_t request, fuse_ino_t number,
   const Lock lock(mutex_);
   const Loan directory(*this, number);
   if (!directory.good(request)) return;
-  std::vector<char> page(size);
-  std::size_t used = 0;
-  const bool plus = listing == Listing::kPlus;
-  const auto add = [&](const std::string& name, const fuse_entry_param& entry,
-                       off_t next) {
-    char* const at = page.data() + used;
-    const std::size_t left = page.size() - used;
-    const std::size_t needed =
-        plus ? fuse_add_direntry_plus(request, at, left, name.c_str(), &entry,
-                                      next)
-             : fuse_add_direntry(request, at, left, name.c_str(), &entry.attr,
-                                 next);
-    if (needed > left) return false;
-    used += needed;
-    return true;
-  };
-  const auto named_only = [](std::uint64_t inum, ObjectType type) {
-    fuse_entry_param entry = {};  // number 0: no look-up made
-    entry.attr.st_ino = inum;
-    entry.attr.st_mode = type_bits(type);
-    return entry;
-  };
-  bool room = true;
-  if (offset <= kAtDot) {
-    room = add(".", named_only((*directory).inum, ObjectType::kDirectory),
-               kAtDotDot);
-  }
-  if (room && offset <= kAtDotDot) {
-    const std::uint64_t above =
-        number == FUSE_ROOT_ID ? (*directory).inum
-                               : volume_->attributes(*directory).parent_inum;
-    room = add("..", named_only(above, ObjectType::kDirectory), kAtEntries);
-  }
+  std::vector<std::byte> bytes(size);
+  Page page(request, bytes, listing);
+  const std::uint64_t above = number == FUSE_ROOT_ID
+                                  ? (*directory).inum
+                                  : volume_->attributes(*directory).parent_inum;
+  if (!page.add_dots(offset, (*directory).inum, above)) return page.send();
   hammer2::DirCursor cursor = cursor_at(offset);
   hammer2::DirEntry found;
-  while (room) {
+  for (;;) {
     const auto more = volume_->read_directory(*directory, cursor, found);
     if (!more) {
-      if (used == 0) return fail(request, more.error());
+      if (page.empty()) return fail(request, more.error());
       break;
     }
     if (!*more) break;
-    fuse_entry_param entry = named_only(found.inum, found.type);
-    if (plus) {
+    fuse_entry_param entry = Page::named_only(found.inum, found.type);
+    if (page.plus()) {
       if (const auto inode = volume_->by_inum(*root_, found.inum)) {
         entry = entry_of(**inode);
         volume_->release(**inode);
       }
     }
-    room = add(std::string(found.name()), entry, position_after(found.key));
+    if (!page.add(std::string(found.name()), entry,
+                  position_after(found.key))) {
+      break;
+    }
   }
-  fuse_reply_buf(request, page.data(), used);
+  page.send();
 }
 
 // --- The table ---------------------------------------------------------------

@@ -29,6 +29,7 @@
 
 #include "tools/h2/changed_volume.h"
 #include "tools/h2fuse/errors.h"
+#include "tools/h2fuse/page.h"
 
 namespace odo::h2fuse {
 
@@ -49,7 +50,6 @@ class WritingServer {
  private:
   using OpenInode = hammer2::write::OpenInode;
   using Lock = std::unique_lock<std::mutex>;
-  enum class Listing : std::uint8_t { kNames, kPlus };
 
   // An inode for the time of one request.
   class Loan;
