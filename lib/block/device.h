@@ -24,6 +24,7 @@ namespace odo::block {
 enum class Error : std::uint8_t {
   kMisaligned,  // offset or length isn't a multiple of block_bytes()
   kOutOfRange,  // the range doesn't lie inside [0, size_bytes())
+  kReadOnly,    // a write, where there can be none
   kIo,          // the medium or the way to it failed
 };
 
@@ -37,10 +38,12 @@ using Result = odo::Result<T, Error>;
       return "request isn't aligned to the device's blocks"sv;
     case Error::kOutOfRange:
       return "request reaches past the end of the device"sv;
+    case Error::kReadOnly:
+      return "device can't be written to"sv;
     case Error::kIo:
       break;
   }
-  return "device reports a read error"sv;
+  return "the transfer failed"sv;
 }
 
 // Bounds on block_bytes(), which is a power of two between them.

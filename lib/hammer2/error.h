@@ -157,7 +157,7 @@ using Result = odo::Result<T, Error>;
     case Code::kNoMemory:
       return "not enough memory for the block cache"sv;
     case Code::kDeviceError:
-      return "read error"sv;
+      return "device error"sv;
     case Code::kNoFilesystem:
       return "no HAMMER2 filesystem here, magic number is missing"sv;
     case Code::kByteSwapped:

@@ -47,8 +47,7 @@ TEST(ErrorTest, Lines) {
   Error device{.code = Code::kDeviceError};
   device.device = block::Error::kIo;
   device.volume = 2;
-  EXPECT_EQ(line(device),
-            "read error (device reports a read error) on volume 2");
+  EXPECT_EQ(line(device), "device error (the transfer failed) on volume 2");
 }
 
 TEST(ErrorTest, TextIsCutToTheBuffer) {

@@ -391,7 +391,7 @@ TEST(FileSystemTest, SurvivesEveryFailingRead) {
     if (!opened) {
       EXPECT_EQ(opened.error().code, Code::kDeviceError);
     } else if (!done) {
-      EXPECT_NE(got.find("read error"), std::string::npos) << got;
+      EXPECT_NE(got.find("device error"), std::string::npos) << got;
     }
     // Once the device answers again, so does the reader.
     at.device().fail_after(~std::uint64_t{0});

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A driver for virtio block devices: reads of any length, cut into requests of
-// which many are under way at once. Satisfies block::BlockDevice.
+// A driver for virtio block devices: reads and writes of any length, cut into
+// requests of which many are under way at once, and flushes. Satisfies
+// block::WritableBlockDevice.
 //
-// Contexts: thread, one caller at a time. read() waits (ODO_MAY_BLOCK).
+// Contexts: thread, one caller at a time. read(), write() and flush() wait
+//   (ODO_MAY_BLOCK).
 // Shapes: the device's memory is kMemoryBytes long, physically contiguous,
 //   16-byte aligned: the ring, then one header and status for each request.
 // Ownership: memory and ground stay with the caller and outlive the driver.
-// Failure: start() see virtio::Error. read() see block::Error; a device that
+// Failure: start() see virtio::Error. The rest see block::Error; a device that
 //   does not answer in time, or answers what cannot be, is reset so that it no
-//   longer writes to anyone's buffer, and answers kIo from then on.
+//   longer reads or writes anyone's buffer, and answers kIo from then on.
 //   `last_error` and `last_status` say more about the last kIo.
+// Durability: a device that has no flush of its own promises that what it
+//   answered is durable (§5.2.6.2), and flush() has nothing to do.
 // Complexity: linear in the bytes; one queue operation a request.
 // Origin: VIRTIO 1.1 §5.2 (block device).
 #pragma once
@@ -67,7 +71,10 @@ class BlockDriver {
     ODO_TRY(const std::uint64_t features,
             negotiate(transport_, kFeatureVersion1,
                       kFeatureAccessPlatform | kFeatureSizeMax |
-                          kFeatureSegmentMax | kFeatureBlockSize));
+                          kFeatureSegmentMax | kFeatureReadOnly |
+                          kFeatureBlockSize | kFeatureFlush));
+    is_read_only_ = (features & kFeatureReadOnly) != 0;
+    can_flush_ = (features & kFeatureFlush) != 0;
     ODO_TRY_VOID(read_config(features));
     const std::uint16_t largest = max_queue_size(transport_, 0);
     // A request needs a header, a status and one segment at the least.
@@ -93,6 +100,8 @@ class BlockDriver {
     return {serial_.data(), serial_size_};
   }
   [[nodiscard]] bool is_working() const { return is_working_; }
+  // Every write() is refused.
+  [[nodiscard]] bool is_read_only() const { return is_read_only_; }
   [[nodiscard]] std::optional<Error> last_error() const { return last_error_; }
   [[nodiscard]] BlockStatus last_status() const { return last_status_; }
 
@@ -104,12 +113,34 @@ class BlockDriver {
     return run(Operation::kRead, offset_bytes, to);
   }
 
+  ODO_MAY_BLOCK [[nodiscard]] block::Result<void> write(
+      std::uint64_t offset_bytes, Bytes from) {
+    ODO_TRY_VOID(block::check_request(offset_bytes, from.size(), size_bytes_,
+                                      block_bytes_));
+    if (is_read_only_) return fail(block::Error::kReadOnly);
+    if (!is_working_) return fail(block::Error::kIo);
+    return run(Operation::kWrite, offset_bytes, from);
+  }
+
+  ODO_MAY_BLOCK [[nodiscard]] block::Result<void> flush() {
+    if (!is_working_) return fail(block::Error::kIo);
+    if (!can_flush_) return {};
+    return run(Operation::kFlush, 0, {});
+  }
+
  private:
-  enum class Operation : std::uint32_t { kRead = 0, kGetId = 8 };
+  enum class Operation : std::uint32_t {
+    kRead = 0,
+    kWrite = 1,
+    kFlush = 4,
+    kGetId = 8,
+  };
 
   static constexpr std::uint64_t kFeatureSizeMax = 1u << 1;
   static constexpr std::uint64_t kFeatureSegmentMax = 1u << 2;
+  static constexpr std::uint64_t kFeatureReadOnly = 1u << 5;
   static constexpr std::uint64_t kFeatureBlockSize = 1u << 6;
+  static constexpr std::uint64_t kFeatureFlush = 1u << 9;
   static constexpr std::uint32_t kSectorBytes = 512;
   static constexpr std::uint32_t kHeaderBytes = 16;
   static constexpr std::size_t kStatusAt = kHeaderBytes;  // in a slot
@@ -117,7 +148,7 @@ class BlockDriver {
 
   struct Slot {
     bool is_busy = false;
-    std::uint32_t data_bytes = 0;
+    std::uint32_t written_bytes = 0;  // that the device must say it wrote
   };
 
   [[nodiscard]] Result<void> read_config(std::uint64_t features) {
@@ -161,7 +192,7 @@ class BlockDriver {
   [[nodiscard]] Result<void> learn_serial() {
     serial_size_ = 0;
     std::byte* id = slot_memory(0) + kIdAt;
-    const auto read = run(Operation::kGetId, 0, {id, kSerialBytes});
+    const auto read = run(Operation::kGetId, 0, Bytes(id, kSerialBytes));
     // Not every device has one; a device that stopped working is another
     // matter.
     if (!is_working_) return fail(last_error_.value_or(Error::kBroken));
@@ -182,17 +213,19 @@ class BlockDriver {
     return ground_.dma_run(p, 1).physical;
   }
 
-  // Keeps as many requests under way as there is room for, until all of `to`
-  // is filled or something went wrong.
+  // Keeps as many requests under way as there is room for, until all of `data`,
+  // which the device fills or stores, was dealt with or something went wrong.
+  // Without data it is one request.
   [[nodiscard]] block::Result<void> run(Operation operation,
                                         std::uint64_t offset_bytes,
-                                        MutableBytes to) {
+                                        Bytes data) {
     bool has_failed = false;
+    bool is_due = !data.empty() || operation == Operation::kFlush;
     ground_.begin_wait();
-    while ((!to.empty() && !has_failed) || queue_.in_flight() != 0) {
+    while ((is_due && !has_failed) || queue_.in_flight() != 0) {
       bool has_added = false;
-      while (!to.empty() && !has_failed && has_free_slot()) {
-        const Submitted submitted = submit(operation, offset_bytes, to);
+      while (is_due && !has_failed && has_free_slot()) {
+        const Submitted submitted = submit(operation, offset_bytes, data);
         if (submitted.outcome == Submitted::kNoRoom) break;
         if (submitted.outcome == Submitted::kImpossible) {
           has_failed = true;
@@ -200,7 +233,8 @@ class BlockDriver {
         }
         has_added = true;
         offset_bytes += submitted.bytes;
-        to = to.subspan(submitted.bytes);
+        data = data.subspan(submitted.bytes);
+        is_due = !data.empty();
       }
       if (has_added) {
         queue_.publish();
@@ -225,7 +259,7 @@ class BlockDriver {
   }
 
   struct Submitted {
-    // kImpossible: the device takes too few segments for one block of `to`.
+    // kImpossible: the device takes too few segments for one block of data.
     enum Outcome : std::uint8_t { kAdded, kNoRoom, kImpossible } outcome;
     std::size_t bytes = 0;
   };
@@ -235,13 +269,16 @@ class BlockDriver {
                        [](const Slot& slot) { return !slot.is_busy; });
   }
 
-  // Adds one request for the front of `to`. A slot is free.
+  // Adds one request for the front of `data`. A slot is free.
   [[nodiscard]] Submitted submit(Operation operation,
-                                 std::uint64_t offset_bytes, MutableBytes to) {
+                                 std::uint64_t offset_bytes, Bytes data) {
     const auto free_slot =
         std::find_if(slots_.begin(), slots_.end(),
                      [](const Slot& slot) { return !slot.is_busy; });
     const auto index = static_cast<std::size_t>(free_slot - slots_.begin());
+    const Access access = operation == Operation::kWrite
+                              ? Access::kDeviceReads
+                              : Access::kDeviceWrites;
 
     std::array<Segment, kMaxSegments + 2> segments;
     std::byte* const slot = slot_memory(index);
@@ -252,40 +289,42 @@ class BlockDriver {
         std::byte{static_cast<std::uint8_t>(BlockStatus::kNotWritten)};
     segments[0] = {physical(slot), kHeaderBytes, Access::kDeviceReads};
     std::size_t count = 1;
-    const std::size_t data_bytes =
-        add_data(to, std::span(segments).subspan(1, kMaxSegments), count);
-    if (data_bytes == 0) return {Submitted::kImpossible};
+    const std::size_t data_bytes = add_data(
+        data, access, std::span(segments).subspan(1, kMaxSegments), count);
+    if (data_bytes == 0 && !data.empty()) return {Submitted::kImpossible};
     segments[count++] = {physical(slot + kStatusAt), 1, Access::kDeviceWrites};
     if (!queue_.add(std::span(segments).first(count),
                     static_cast<std::uint32_t>(index))) {
       return {Submitted::kNoRoom};
     }
-    *free_slot = {true, static_cast<std::uint32_t>(data_bytes)};
+    const std::size_t written =
+        access == Access::kDeviceWrites ? data_bytes + 1 : 1;
+    *free_slot = {true, static_cast<std::uint32_t>(written)};
     return {Submitted::kAdded, data_bytes};
   }
 
-  // Cuts the front of `to` into segments: whole blocks in all, within the
+  // Cuts the front of `data` into segments: whole blocks in all, within the
   // device's limits. Answers the bytes, 0 where not one block fits, and raises
   // `count` by the segments.
-  [[nodiscard]] std::size_t add_data(MutableBytes to,
+  [[nodiscard]] std::size_t add_data(Bytes data, Access access,
                                      std::span<Segment> segments,
                                      std::size_t& count) {
     std::size_t bytes = 0;
     std::size_t used = 0;
-    while (bytes < to.size() && bytes < kMaxRequestBytes &&
+    while (bytes < data.size() && bytes < kMaxRequestBytes &&
            used < max_segments_) {
       const std::size_t want = std::min<std::size_t>(
-          {to.size() - bytes, kMaxRequestBytes - bytes, max_segment_bytes_});
-      const DmaRun run = ground_.dma_run(to.data() + bytes, want);
+          {data.size() - bytes, kMaxRequestBytes - bytes, max_segment_bytes_});
+      const DmaRun run = ground_.dma_run(data.data() + bytes, want);
       ODO_CHECK(run.length != 0);
       const std::size_t length = std::min(run.length, want);
       segments[used++] = {run.physical, static_cast<std::uint32_t>(length),
-                          Access::kDeviceWrites};
+                          access};
       bytes += length;
     }
     // Runs of memory need not end where blocks do: give back the piece of a
     // block at the end, unless it is all there is.
-    std::size_t excess = bytes == to.size() ? 0 : bytes % block_bytes_;
+    std::size_t excess = bytes == data.size() ? 0 : bytes % block_bytes_;
     bytes -= excess;
     while (excess != 0) {
       Segment& last = segments[used - 1];
@@ -316,12 +355,12 @@ class BlockDriver {
   // True when the request did what it was to do.
   [[nodiscard]] bool finish(const Completion& completion) {
     Slot& slot = slots_[completion.token];
-    const std::uint32_t data_bytes = slot.data_bytes;
+    const std::uint32_t written_bytes = slot.written_bytes;
     slot = {};
     const auto status = static_cast<BlockStatus>(std::to_integer<std::uint8_t>(
         slot_memory(completion.token)[kStatusAt]));
     if (status == BlockStatus::kOk &&
-        completion.written_bytes == data_bytes + 1) {
+        completion.written_bytes == written_bytes) {
       return true;
     }
     last_status_ = status;
@@ -350,6 +389,8 @@ class BlockDriver {
   std::array<char, kSerialBytes> serial_{};
   std::size_t serial_size_ = 0;
   bool is_working_ = false;
+  bool is_read_only_ = false;
+  bool can_flush_ = false;
   std::optional<Error> last_error_;
   BlockStatus last_status_ = BlockStatus::kOk;
 };

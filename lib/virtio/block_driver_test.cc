@@ -19,7 +19,15 @@ namespace {
 
 constexpr std::uint64_t kSizeMax = 1u << 1;
 constexpr std::uint64_t kSegmentMax = 1u << 2;
+constexpr std::uint64_t kReadOnly = 1u << 5;
 constexpr std::uint64_t kBlockSize = 1u << 6;
+constexpr std::uint64_t kFlush = 1u << 9;
+
+// Types of requests.
+constexpr std::uint32_t kIn = 0;
+constexpr std::uint32_t kOut = 1;
+constexpr std::uint32_t kFlushRequest = 4;
+constexpr std::uint32_t kGetId = 8;
 
 // A disk behind a SimDevice. It takes requests when rung and answers them in
 // wait(), so that tests see how many are under way.
@@ -60,6 +68,9 @@ class SimDisk {
   std::size_t most_segments = 0;
   unsigned requests = 0;
   unsigned malformed = 0;
+  unsigned flushes = 0;
+  // Writes since the last flush.
+  unsigned unflushed = 0;
   // Manners.
   bool answers_out_of_order = false;
   bool is_dead = false;
@@ -67,7 +78,8 @@ class SimDisk {
   std::optional<std::uint8_t> forced_status;
   int written_error = 0;  // added to what it says it wrote
   std::optional<std::uint32_t> forced_id;
-  std::optional<unsigned> honest_answers;  // lies after so many reads
+  std::optional<unsigned> honest_answers;  // lies after so many requests
+  bool bad_flush = false;
 
  private:
   void accept() {
@@ -83,7 +95,7 @@ class SimDisk {
     const std::vector<SimSegment> chain = queue.chain(head);
     ++requests;
     // Header, data, status: each as the specification has it.
-    if (chain.size() < 3 || chain.front().device_writes ||
+    if (chain.size() < 2 || chain.front().device_writes ||
         chain.front().length != 16 || !chain.back().device_writes ||
         chain.back().length != 1) {
       ++malformed;
@@ -96,29 +108,42 @@ class SimDisk {
     std::uint32_t written = 1;
     std::uint64_t at = sector * 512;
     std::size_t data_bytes = 0;
+    const bool is_data = type == kIn || type == kOut;
     for (std::size_t i = 1; i + 1 < chain.size(); ++i) {
       largest_segment = std::max<std::size_t>(largest_segment, chain[i].length);
-      if (!chain[i].device_writes) ++malformed;
+      if (chain[i].device_writes != (type != kOut)) ++malformed;
       data_bytes += chain[i].length;
-      if (type == 8) {
+      if (type == kGetId) {
         std::string id = serial;
         id.resize(20);
         std::memcpy(chain[i].data, id.data(), 20);
-      } else if (range_inside(at, chain[i].length, content.size())) {
+      } else if (!range_inside(at, chain[i].length, content.size())) {
+        status = 1;
+      } else if (type == kIn) {
         std::memcpy(chain[i].data, content.data() + at, chain[i].length);
       } else {
-        status = 1;
+        std::memcpy(content.data() + at, chain[i].data, chain[i].length);
       }
       at += chain[i].length;
-      written += chain[i].length;
+      if (type != kOut) written += chain[i].length;
     }
-    if (type == 0 && data_bytes % 512 != 0) ++malformed;
-    if (type == 0 && bad_sector && sector * 512 <= *bad_sector * 512 &&
+    if (is_data && (data_bytes == 0 || data_bytes % 512 != 0)) ++malformed;
+    if (type == kOut) {
+      ++unflushed;
+      if ((device.accepted & kReadOnly) != 0) ++malformed;
+    }
+    if (type == kFlushRequest) {
+      if ((device.accepted & kFlush) == 0 || data_bytes != 0) ++malformed;
+      ++flushes;
+      unflushed = 0;
+      if (bad_flush) status = 1;
+    }
+    if (is_data && bad_sector && sector * 512 <= *bad_sector * 512 &&
         *bad_sector * 512 < at) {
       status = 1;
     }
     bool lies = false;
-    if (type == 0 && honest_answers) {
+    if (type != kGetId && honest_answers) {
       lies = *honest_answers == 0;
       if (!lies) --*honest_answers;
     }
@@ -165,7 +190,7 @@ class SimGround : public SimAccess {
 };
 
 using Driver = BlockDriver<SimTransport, SimGround>;
-static_assert(block::BlockDevice<Driver>);
+static_assert(block::WritableBlockDevice<Driver>);
 
 class BlockDriverTest : public testing::Test {
  protected:
@@ -187,6 +212,18 @@ class BlockDriverTest : public testing::Test {
     }
     EXPECT_EQ(disk.malformed, 0u);
   }
+  // A write changes what it is to change, and nothing else.
+  void expect_write(std::uint64_t offset, std::size_t length,
+                    std::size_t shift = 0) {
+    std::vector<std::byte> buffer(length + shift);
+    for (std::byte& b : buffer) b = static_cast<std::byte>(random());
+    std::vector<std::byte> wanted = disk.content;
+    const Bytes from = Bytes(buffer).subspan(shift);
+    copy_bytes(MutableBytes(wanted).subspan(offset), from);
+    ASSERT_TRUE(driver->write(offset, from)) << offset << " " << length;
+    EXPECT_TRUE(disk.content == wanted);
+    EXPECT_EQ(disk.malformed, 0u);
+  }
   void expect_stopped(std::uint64_t offset, std::size_t length, Error why) {
     std::vector<std::byte> buffer(length);
     EXPECT_EQ(driver->read(offset, buffer).error(), block::Error::kIo);
@@ -200,6 +237,7 @@ class BlockDriverTest : public testing::Test {
   SimDisk disk{8 << 20};
   alignas(16) std::array<std::byte, Driver::kMemoryBytes> memory{};
   std::unique_ptr<Driver> driver;
+  std::mt19937 random{11};
 };
 
 TEST_F(BlockDriverTest, StartsAndLearnsSizeAndSerial) {
@@ -222,6 +260,104 @@ TEST_F(BlockDriverTest, ReadsWhatIsThereAtAnyPlaceAndLength) {
     const std::uint64_t offset = random() % 1000 * 512;
     expect_read(offset, random() % 600 * 512, random() % 5000);
   }
+}
+
+TEST_F(BlockDriverTest, WritesWhatItIsGivenAtAnyPlaceAndLength) {
+  ASSERT_TRUE(start());
+  expect_write(0, 512);
+  expect_write(disk.content.size() - 512, 512);
+  expect_write(512 * 3, 65536, 1);
+  expect_write(0, 0);
+  expect_write(4096, 4 << 20, 7);
+  EXPECT_GE(disk.most_in_flight, 2u);
+  for (int i = 0; i < 50; ++i) {
+    const std::uint64_t offset = random() % 1000 * 512;
+    expect_write(offset, random() % 600 * 512, random() % 5000);
+  }
+  expect_read(0, disk.content.size());
+}
+
+TEST_F(BlockDriverTest, WritesHonourTheDevicesLimits) {
+  disk.answers_out_of_order = true;
+  disk.device.queue_sizes = {16};
+  disk.device.offered |= kSizeMax | kSegmentMax | kBlockSize;
+  disk.set_limit(8, 5000);
+  disk.set_limit(12, 3);
+  disk.set_limit(20, 1024);
+  ASSERT_TRUE(start(1 << 16));
+  expect_write(1024, 1 << 20, 9);
+  EXPECT_LE(disk.largest_segment, 4096u);
+  EXPECT_LE(disk.most_segments, 3u);
+}
+
+TEST_F(BlockDriverTest, FlushesWhereTheDeviceHasACache) {
+  disk.device.offered |= kFlush;
+  ASSERT_TRUE(start());
+  expect_write(0, 1 << 20);
+  EXPECT_NE(disk.unflushed, 0u);
+  ASSERT_TRUE(driver->flush());
+  EXPECT_EQ(disk.flushes, 1u);
+  EXPECT_EQ(disk.unflushed, 0u);
+  EXPECT_EQ(disk.malformed, 0u);
+}
+
+TEST_F(BlockDriverTest, DoesNotAskForAFlushThatTheDeviceDoesNotHave) {
+  ASSERT_TRUE(start());
+  expect_write(0, 512);
+  ASSERT_TRUE(driver->flush());
+  EXPECT_EQ(disk.flushes, 0u);
+}
+
+TEST_F(BlockDriverTest, AFlushThatFailedIsTold) {
+  disk.device.offered |= kFlush;
+  disk.bad_flush = true;
+  ASSERT_TRUE(start());
+  EXPECT_EQ(driver->flush().error(), block::Error::kIo);
+  EXPECT_EQ(driver->last_status(), BlockStatus::kIoError);
+  EXPECT_TRUE(driver->is_working());
+}
+
+TEST_F(BlockDriverTest, ADiskThatIsReadOnlyIsNotWrittenTo) {
+  disk.device.offered |= kReadOnly | kFlush;
+  ASSERT_TRUE(start());
+  EXPECT_TRUE(driver->is_read_only());
+  const std::vector<std::byte> before = disk.content;
+  const std::array<std::byte, 512> buffer{};
+  EXPECT_EQ(driver->write(0, buffer).error(), block::Error::kReadOnly);
+  EXPECT_EQ(driver->write(1, buffer).error(), block::Error::kMisaligned);
+  EXPECT_TRUE(disk.content == before);
+  expect_read(0, 65536);
+}
+
+TEST_F(BlockDriverTest, AWriteToABadSectorIsTold) {
+  ASSERT_TRUE(start());
+  disk.bad_sector = 1000;
+  const std::vector<std::byte> buffer(1 << 20);
+  EXPECT_EQ(driver->write(0, buffer).error(), block::Error::kIo);
+  EXPECT_TRUE(driver->is_working());
+  expect_write(1 << 20, 1 << 20);
+}
+
+TEST_F(BlockDriverTest, NothingIsWrittenAfterADeviceFellSilent) {
+  disk.device.offered |= kFlush;
+  ASSERT_TRUE(start());
+  disk.is_dead = true;
+  const std::vector<std::byte> buffer(65536);
+  EXPECT_EQ(driver->write(0, buffer).error(), block::Error::kIo);
+  EXPECT_EQ(driver->last_error(), Error::kTimeout);
+  EXPECT_TRUE(disk.device.is_reset) << "it must not read from us any more";
+  EXPECT_EQ(driver->write(0, buffer).error(), block::Error::kIo);
+  EXPECT_EQ(driver->flush().error(), block::Error::kIo);
+}
+
+TEST_F(BlockDriverTest, AWriteThatClaimsToHaveWrittenToUsStopsTheDevice) {
+  disk.written_error = 1;
+  disk.honest_answers = 0;
+  ASSERT_TRUE(start());
+  const std::array<std::byte, 512> buffer{};
+  EXPECT_EQ(driver->write(0, buffer).error(), block::Error::kIo);
+  EXPECT_EQ(driver->last_error(), Error::kBroken);
+  EXPECT_TRUE(disk.device.is_reset);
 }
 
 TEST_F(BlockDriverTest, KeepsManyRequestsUnderWay) {

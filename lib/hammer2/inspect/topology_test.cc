@@ -259,7 +259,7 @@ TEST(Medium, ReadsWhatIsLeftOfAShortDevice) {
                     .first(sample.file.offset() + format::kInodeBytes));
   ASSERT_TRUE(walked.opened);
   EXPECT_FALSE(walked.medium->mended());
-  EXPECT_EQ(walked.record.count("read error"), 1U);
+  EXPECT_EQ(walked.record.count("device error"), 1U);
 }
 
 TEST(Medium, HasNoHeaderThatIsNotThere) {
