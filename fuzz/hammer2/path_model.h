@@ -40,7 +40,7 @@ template <class Fs>
       at = next;
       continue;
     }
-    if (++links > Fs::kMaxSymlinks) {
+    if (++links > hammer2::kMaxSymlinks) {
       return fail(Error{.code = Code::kSymlinkLoop});
     }
     const std::uint64_t length = next.attributes.size;

@@ -46,7 +46,9 @@
 #include "lib/hammer2/check_codes.h"
 #include "lib/hammer2/error.h"
 #include "lib/hammer2/path.h"
+#include "lib/hammer2/pfs_choice.h"
 #include "lib/hammer2/read_ahead.h"
+#include "lib/hammer2/resolve.h"
 #include "lib/hammer2/tree.h"
 #include "lib/hammer2/types.h"
 
@@ -65,7 +67,6 @@ class FileSystem {
   // slots of their own size in 64 KiB frames.
   static constexpr std::size_t kMinMemoryBytes =
       Store::kMinMemoryBytes + Path::kBufferBytes;
-  static constexpr unsigned kMaxSymlinks = 40;
   static constexpr std::size_t kMaxPathBytes = Path::kBufferBytes;
   static constexpr std::size_t kMaxNameBytes = 255;
 
@@ -91,13 +92,14 @@ class FileSystem {
   // last. The super-root itself isn't one of them.
   [[nodiscard]] Result<bool> next_pfs(DirCursor& cursor, Pfs& out);
 
-  [[nodiscard]] Result<void> find_pfs(std::string_view label, Pfs& out);
+  [[nodiscard]] Result<void> find_pfs(std::string_view label, Pfs& out) {
+    return hammer2::find_pfs(*this, label, out);
+  }
 
-  // The PFS that a user who names none expects: the only one there is; else
-  // the only one that is neither a snapshot nor "LOCAL", which formatting makes
-  // on every volume; else the one labelled "ROOT", or "DATA", or "BOOT", in
-  // this order. kNoDefaultPfs where that leaves none.
-  [[nodiscard]] Result<void> default_pfs(Pfs& out);
+  // The PFS that a user who names none expects; see choose_pfs().
+  [[nodiscard]] Result<void> default_pfs(Pfs& out) {
+    return choose_pfs(*this, out);
+  }
 
   [[nodiscard]] Result<void> root(const Pfs& pfs, Node& out);
 
@@ -114,7 +116,9 @@ class FileSystem {
   // following symlinks on the way. A trailing '/' asks for a directory. The
   // empty path isn't found.
   [[nodiscard]] Result<void> resolve(const Node& start, std::string_view path,
-                                     FollowLast follow, Node& out);
+                                     FollowLast follow, Node& out) {
+    return resolve_path(*this, start, path, follow, {path_buffer_, next_}, out);
+  }
 
   // The next entry of `directory` at or after `cursor`, in the order of keys
   // (which is no order of names); moves the cursor past it. False, and `out`
@@ -143,7 +147,6 @@ class FileSystem {
                                 MutableBytes to);
   Result<std::size_t> read_blocks(const Node& node, std::uint64_t offset,
                                   MutableBytes to);
-  Result<void> follow_link(Path& path, Node& at);
   void read_ahead(const Node& node, std::uint64_t offset, std::size_t length)
   requires block::PrefetchingDevice<Device>;
 

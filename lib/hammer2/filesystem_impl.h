@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "lib/hammer2/dir_entry.h"
@@ -51,61 +50,6 @@ Result<bool> FileSystem<Device, Checks, Cache>::next_pfs(DirCursor& cursor,
   ODO_TRY_VOID(detail::fill_pfs(pin.bytes(), leaf_, out));
   cursor.pass(leaf_.key);
   return true;
-}
-
-template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
-Result<void> FileSystem<Device, Checks, Cache>::find_pfs(std::string_view label,
-                                                         Pfs& out) {
-  DirCursor cursor;
-  for (;;) {
-    ODO_TRY(const bool found, next_pfs(cursor, out));
-    if (!found) return fail(Error{.code = Code::kNoSuchPfs});
-    if (out.label() == label) return {};
-  }
-}
-
-template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
-Result<void> FileSystem<Device, Checks, Cache>::default_pfs(Pfs& out) {
-  constexpr std::array<std::string_view, 3> kUsual = {"ROOT", "DATA", "BOOT"};
-  // Keys of the last PFS seen of each sort, and of the best usual label.
-  std::uint64_t any_key = 0;
-  std::uint64_t own_key = 0;
-  std::uint64_t usual_key = 0;
-  std::size_t any = 0;
-  std::size_t own = 0;
-  std::size_t usual = kUsual.size();
-  DirCursor cursor;
-  for (;;) {
-    ODO_TRY(const bool found, next_pfs(cursor, out));
-    if (!found) break;
-    const std::uint64_t key = out.root.key;
-    any_key = key;
-    ++any;
-    if (out.label() != kLocalLabel &&
-        out.subtype == format::PfsSubtype::kNone) {
-      own_key = key;
-      ++own;
-    }
-    for (std::size_t i = 0; i < usual; ++i) {
-      if (out.label() == kUsual[i]) {
-        usual_key = key;
-        usual = i;
-      }
-    }
-  }
-  DirCursor chosen;
-  if (any == 1) {
-    chosen.next_key = any_key;
-  } else if (own == 1) {
-    chosen.next_key = own_key;
-  } else if (usual != kUsual.size()) {
-    chosen.next_key = usual_key;
-  } else {
-    return fail(Error{.code = Code::kNoDefaultPfs});
-  }
-  ODO_TRY(const bool found, next_pfs(chosen, out));
-  if (!found) return fail(Error{.code = Code::kNoDefaultPfs});
-  return {};
 }
 
 // --- Nodes -------------------------------------------------------------------
@@ -224,61 +168,6 @@ Result<void> FileSystem<Device, Checks, Cache>::lookup(const Node& directory,
   const Result<void> node = node_by_inum(directory, entry_.inum, out);
   if (!node && node.error().code == Code::kNotFound) return fail(missing);
   return node;
-}
-
-// --- Paths -------------------------------------------------------------------
-
-template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
-Result<void> FileSystem<Device, Checks, Cache>::resolve(const Node& start,
-                                                        std::string_view name,
-                                                        FollowLast follow,
-                                                        Node& out) {
-  if (name.empty()) return fail(Error{.code = Code::kNotFound});
-  Path path(name, path_buffer_);
-  if (path.absolute()) {
-    ODO_TRY_VOID(
-        fill_node(start.pfs_root, start.pfs_root, Error::kUnknown, out));
-  } else {
-    out = start;
-  }
-  unsigned links = 0;
-  std::string_view component;
-  bool directory_wanted = path.absolute();
-  while (path.next(component)) {
-    ODO_TRY_VOID(lookup(out, component, next_));
-    directory_wanted = !path.at_last();
-    if (next_.is(ObjectType::kSymlink) &&
-        (directory_wanted || follow == FollowLast::kYes)) {
-      if (++links > kMaxSymlinks) {
-        return fail(Error{.code = Code::kSymlinkLoop});
-      }
-      ODO_TRY_VOID(follow_link(path, out));
-    } else {
-      out = next_;
-    }
-  }
-  if (directory_wanted && !out.is(ObjectType::kDirectory)) {
-    return fail(Error{.code = Code::kNotDirectory});
-  }
-  return {};
-}
-
-// Puts the target of the symlink next_ in front of `path`, to be walked from
-// `at`, the directory that holds it.
-template <block::BlockDevice Device, CheckPolicy Checks, class Cache>
-Result<void> FileSystem<Device, Checks, Cache>::follow_link(Path& path,
-                                                            Node& at) {
-  const std::uint64_t length = next_.attributes.size;
-  // An empty target names nothing.
-  if (length == 0) return fail(Error{.code = Code::kNotFound});
-  if (length > Path::kBufferBytes) {
-    return fail(Error{.code = Code::kNameTooLong});
-  }
-  const MutableBytes room = path.make_room(static_cast<std::size_t>(length));
-  if (room.empty()) return fail(Error{.code = Code::kNameTooLong});
-  ODO_TRY_VOID(read_body(next_, 0, room));
-  if (!path.absolute()) return {};
-  return fill_node(at.pfs_root, at.pfs_root, Error::kUnknown, at);
 }
 
 // --- Data --------------------------------------------------------------------

@@ -23,6 +23,8 @@
 #include <vector>
 
 #include "lib/block/host/file_device.h"
+#include "lib/hammer2/pfs_choice.h"
+#include "lib/hammer2/write/held.h"
 #include "lib/hammer2/write/host/ground.h"
 #include "lib/hammer2/write/volume.h"
 #include "tools/h2/volume.h"
@@ -53,27 +55,7 @@ using hammer2::write::OpenInode;
   return std::move(*device);
 }
 
-// An inode, held.
-class Held {
- public:
-  Held(WritableVolume& volume, OpenInode* inode)
-      : volume_(&volume), inode_(inode) {}
-  Held(Held&& other) noexcept
-      : volume_(other.volume_), inode_(std::exchange(other.inode_, nullptr)) {}
-  Held& operator=(Held&& other) noexcept {
-    std::swap(volume_, other.volume_);
-    std::swap(inode_, other.inode_);
-    return *this;
-  }
-  ~Held() {
-    if (inode_ != nullptr) volume_->release(*inode_);
-  }
-  [[nodiscard]] OpenInode& operator*() const { return *inode_; }
-
- private:
-  WritableVolume* volume_;
-  OpenInode* inode_;
-};
+using Held = hammer2::write::Held<WriteGround>;
 
 class ChangedVolume {
  public:
@@ -154,12 +136,8 @@ class ChangedVolume {
  private:
   // As the reader chooses it.
   [[nodiscard]] std::string default_label() {
-    auto fs =
-        std::make_unique<FileSystem>(hammer2::VerifyChecks(host_checks()));
-    const ReaderMemory memory(FileSystem::kMinMemoryBytes);
     hammer2::Pfs pfs;
-    check(fs->open(pointers_, memory.bytes()));
-    check(fs->default_pfs(pfs));
+    check(hammer2::choose_pfs(volume_, pfs));
     return std::string(pfs.label());
   }
 

@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_format.h"
+#include "lib/hammer2/write/remove_tree.h"
 #include "tools/h2/changed_volume.h"
 #include "tools/h2/changes.h"
 #include "tools/h2/command.h"
@@ -84,44 +86,17 @@ int run_mkdir(const Request& request) {
 
 // --- rm ----------------------------------------------------------------------
 
-// Takes a name away, and first all that is below it. Iterative: one level of
-// `folders` for each level of the tree.
-void remove_tree(ChangedVolume& volume, OpenInode& folder,
-                 const std::string& name, const std::string& path) {
-  struct Level {
-    Held folder;
-    std::string name;
-  };
-  std::vector<Level> levels;
-  volume->hold(folder);
-  levels.push_back({Held(*volume, &folder), name});
-  while (!levels.empty()) {
-    Level& top = levels.back();
-    Held inode = volume.hold(volume->lookup(*top.folder, top.name), path);
-    const bool is_folder =
-        volume->attributes(*inode).type == ObjectType::kDirectory;
-    if (is_folder) {
-      hammer2::DirCursor cursor;
-      hammer2::DirEntry entry;
-      if (volume.check(volume->read_directory(*inode, cursor, entry), path)) {
-        levels.push_back({std::move(inode), std::string(entry.name())});
-        continue;
-      }
-      volume.check(volume->remove_directory(*top.folder, top.name), path);
-    } else {
-      volume.check(volume->unlink(*top.folder, top.name), path);
-    }
-    levels.pop_back();
-  }
-}
-
 int run_rm(const Request& request) {
   const Arguments words = take_arguments(request, 1, kAnyNumber);
   ChangedVolume volume(words.images);
+  const auto room = std::make_unique<hammer2::write::RemoveRoom>();
   for (const std::string& path : words.rest) {
     auto [folder, name] = volume.parent(words.pfs, path);
     if (absl::GetFlag(FLAGS_recursive)) {
-      remove_tree(volume, *folder, name, path);
+      (void)volume.check(
+          hammer2::write::remove_tree(*volume, *folder, name, *room,
+                                      [] { return false; }),
+          path);
       continue;
     }
     auto removed = volume->unlink(*folder, name);

@@ -15,6 +15,7 @@
 
 #include "lib/base/check.h"
 #include "lib/hammer2/testing/model/operation.h"
+#include "lib/hammer2/write/held.h"
 #include "lib/hammer2/write/volume.h"
 
 namespace odo::hammer2::write::testing {
@@ -78,28 +79,7 @@ class Driver {
   template <class T>
   using Answer = model::Result<T>;
 
-  // A hold for the time of one operation.
-  class Hold {
-   public:
-    Hold(Volume<G>& volume, OpenInode* inode)
-        : volume_(&volume), inode_(inode) {}
-    Hold(Hold&& other) noexcept
-        : volume_(other.volume_),
-          inode_(std::exchange(other.inode_, nullptr)) {}
-    Hold& operator=(Hold&& other) noexcept {
-      std::swap(inode_, other.inode_);
-      return *this;
-    }
-    ~Hold() {
-      if (inode_ != nullptr) volume_->release(*inode_);
-    }
-    [[nodiscard]] OpenInode& operator*() const { return *inode_; }
-    [[nodiscard]] OpenInode* take() { return std::exchange(inode_, nullptr); }
-
-   private:
-    Volume<G>* volume_;
-    OpenInode* inode_;
-  };
+  using Hold = Held<G>;
   struct Place {
     Hold directory;
     std::string name;
