@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-namespace odo::monitor {
+namespace odo {
 
 struct Moment {
   std::uint64_t year;
@@ -54,4 +54,18 @@ struct Moment {
       .microsecond = static_cast<std::uint32_t>(us_since_1970 % kUsPerSecond)};
 }
 
-}  // namespace odo::monitor
+// The other way, of a moment from 1970 on whose numbers are in their ranges.
+[[nodiscard]] constexpr std::uint64_t us_of(const Moment& at) {
+  constexpr std::uint64_t kDaysTo1970 = 719'468;
+  // January and February belong to the year before, which began in March.
+  const bool next_year = at.month <= 2;
+  const std::uint64_t year = at.year - (next_year ? 1 : 0);
+  const std::uint64_t month = next_year ? at.month + 9 : at.month - 3;
+  const std::uint64_t days = 365 * year + year / 4 - year / 100 + year / 400 +
+                             (153 * month + 2) / 5 + at.day - 1 - kDaysTo1970;
+  const std::uint64_t seconds = days * 86'400 + at.hour * std::uint64_t{3'600} +
+                                at.minute * std::uint64_t{60} + at.second;
+  return seconds * 1'000'000 + at.microsecond;
+}
+
+}  // namespace odo

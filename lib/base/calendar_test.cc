@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "lib/monitor/calendar.h"
+#include "lib/base/calendar.h"
 
 #include <gtest/gtest.h>
 #include <time.h>
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <random>
 
-namespace odo::monitor {
+namespace odo {
 namespace {
 
 void expect_same(std::uint64_t seconds) {
@@ -22,6 +22,7 @@ void expect_same(std::uint64_t seconds) {
   ASSERT_EQ(got.minute, static_cast<unsigned>(want.tm_min));
   ASSERT_EQ(got.second, static_cast<unsigned>(want.tm_sec));
   ASSERT_EQ(got.microsecond, 123'456u);
+  ASSERT_EQ(us_of(got), seconds * 1'000'000 + 123'456);
 }
 
 TEST(CalendarTest, EveryDayOfEightCenturiesAgreesWithTheCLibrary) {
@@ -40,4 +41,4 @@ TEST(CalendarTest, AnyMomentAgreesWithTheCLibrary) {
 }
 
 }  // namespace
-}  // namespace odo::monitor
+}  // namespace odo
