@@ -13,6 +13,7 @@
 #include "lib/base/text.h"
 #include "lib/monitor/files_list.h"
 #include "lib/monitor/files_read.h"
+#include "lib/monitor/files_write.h"
 #include "lib/monitor/machine_commands.h"
 #include "lib/monitor/options.h"
 #include "lib/monitor/session.h"
@@ -45,6 +46,21 @@ inline constexpr std::array kCommands = {
                command_sha256<S>},
     Command<S>{"find", "[PATH] [-name GLOB] [-type f|d|l|p|c|b|s]",
                "paths below PATH that pass the tests", command_find<S>},
+    Command<S>{"put", "[-a] PATH [WORD...]",
+               "write the words and a line end to a file; -a at its end",
+               command_put<S>},
+    Command<S>{"rm", "[-r] PATH...",
+               "remove names; -r directories with all below them",
+               command_rm<S>},
+    Command<S>{"mv", "PATH... TO", "rename, or move into the directory TO",
+               command_mv<S>},
+    Command<S>{"ln", "[-s] TARGET PATH",
+               "give a file another name; -s make a symlink", command_ln<S>},
+    Command<S>{"mkdir", "[-p] PATH...",
+               "make directories; -p those on the way, too", command_mkdir<S>},
+    Command<S>{"snapshot", "LABEL", "make a PFS of what the mounted one is now",
+               command_snapshot<S>},
+    Command<S>{"sync", "", "make all changes durable", command_sync<S>},
     Command<S>{"cd", "[PATH]", "go to a directory, or to the root",
                command_cd<S>},
     Command<S>{"pwd", "", "where we are", command_pwd<S>},
@@ -77,14 +93,18 @@ template <class S>
 // "unknown command, did you mean `ls`?"
 template <class S>
 [[nodiscard]] Status tell_unknown(S& s, std::string_view name) {
-  const Command<S>* nearest = nullptr;
-  std::size_t least = 0;
-  bool least_begins_alike = false;
+  const Command<S>* nearest = &kCommands<S>[0];
+  std::size_t least = edit_distance(name, nearest->name);
+  bool least_begins_alike = name.starts_with(nearest->name[0]);
   for (const Command<S>& command : kCommands<S>) {
     std::size_t distance = edit_distance(name, command.name);
     bool begins_alike = name.starts_with(command.name[0]);
-    bool breaks_tie = distance == least && begins_alike && !least_begins_alike;
-    if (nearest == nullptr || distance < least || breaks_tie) {
+    // Letters are left out more often than put in.
+    bool breaks_tie =
+        distance == least && (begins_alike == least_begins_alike
+                                  ? command.name.size() > nearest->name.size()
+                                  : begins_alike);
+    if (distance < least || breaks_tie) {
       nearest = &command;
       least = distance;
       least_begins_alike = begins_alike;

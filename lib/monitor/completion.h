@@ -155,7 +155,7 @@ class Completion {
   }
 
   [[nodiscard]] bool find_directory(std::string_view path) {
-    if (!s_.mounted) return false;
+    if (!s_.is_mounted) return false;
     if (path.empty()) path = ".";
     auto found = s_.resolve(path, hammer2::FollowLast::kYes, s_.node);
     return found && s_.node.is(hammer2::ObjectType::kDirectory);

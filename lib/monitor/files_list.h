@@ -15,10 +15,10 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/calendar.h"
 #include "lib/base/text.h"
 #include "lib/hammer2/error.h"
 #include "lib/hammer2/types.h"
-#include "lib/monitor/calendar.h"
 #include "lib/monitor/glob.h"
 #include "lib/monitor/options.h"
 #include "lib/monitor/session.h"

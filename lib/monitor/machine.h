@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "lib/base/bytes.h"
+#include "lib/hammer2/write/ground.h"
 
 namespace odo::monitor {
 
@@ -45,6 +46,7 @@ struct DiskInfo {
   std::string_view serial;  // as the device tells it: any bytes, may be empty
   std::uint64_t size_bytes;
   std::uint32_t block_bytes;  // logical block
+  bool read_only;
 };
 
 struct MemoryInfo {
@@ -84,8 +86,10 @@ struct CpuInfo {
 // Everything else. `index` arguments are below the matching count.
 template <class M>
 concept Machine = requires(M& machine, std::size_t index, std::uint8_t status) {
-  // A block device in the sense of lib/block.
-  typename M::Device;
+  // What changes need, with a device in the sense of lib/block.
+  requires hammer2::write::Ground<typename M::Ground>;
+  requires std::same_as<typename M::Device, typename M::Ground::Device>;
+  { machine.ground() } -> std::same_as<typename M::Ground&>;
   { machine.disk_count() } -> std::same_as<std::size_t>;
   { machine.disk(index) } -> std::same_as<DiskInfo>;
   { machine.disk_device(index) } -> std::same_as<typename M::Device&>;

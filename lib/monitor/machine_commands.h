@@ -36,9 +36,11 @@ template <class S>
     return s.bad_usage("mount", "one filesystem at a time");
   }
   if (words.size() == 2) return mount_spec(s, words[1]);
-  if (s.mounted) {
+  if (s.is_mounted) {
     detail::print_mounted(s);
-    s.out.text(" on /\n");
+    s.out.text(" on /");
+    if (s.fs.is_changing()) s.out.text(", being changed");
+    s.out.text("\n");
   } else {
     s.out.text("nothing is mounted\n");
   }
@@ -49,6 +51,7 @@ template <class S>
     if (!disk.serial.empty()) {
       s.out.text(", serial ").escaped(disk.serial);
     }
+    if (disk.read_only) s.out.text(", read-only");
     s.out.text("\n");
   }
   return Status::kDone;
@@ -57,7 +60,7 @@ template <class S>
 template <class S>
 [[nodiscard]] Status command_df(S& s, Words) {
   if (!s.need_mount("df")) return Status::kFailed;
-  const hammer2::VolumeInfo& info = s.fs.info();
+  const hammer2::VolumeInfo info = s.fs.info();
   detail::print_mounted(s);
   s.out.text(" on /: HAMMER2 version ").number(info.version);
   s.out.text(", volumes ").number(info.volumes);
@@ -161,6 +164,8 @@ template <class S>
 
 template <class S>
 [[nodiscard]] Status command_reboot(S& s, Words) {
+  // What could not be saved was told, and waiting would not save it.
+  (void)save_changes(s, "reboot");
   s.out.flush();
   s.machine.reboot();
   s.begin_error("reboot").text("this machine does not do it: turn it off");
@@ -177,6 +182,10 @@ template <class S>
       return s.bad_usage("poweroff", "the status is a number up to 255");
     }
     status = *number;
+  }
+  const Status saved = save_changes(s, "poweroff");
+  if (saved != Status::kDone && status == 0) {
+    status = static_cast<std::uint64_t>(saved);
   }
   s.out.flush();
   s.machine.poweroff(static_cast<std::uint8_t>(status));

@@ -55,6 +55,14 @@ class Monitor {
   // Mounts what `spec` names, as the command does: "vd0", "vd0+vd1@LABEL".
   Status mount(std::string_view spec) { return mount_spec(session_, spec); }
 
+  // Makes what was changed durable and mounts nothing any more: before the
+  // machine ends.
+  Status finish() { return save_changes(session_, "monitor"); }
+
+  // Makes what was changed so far durable; for who does so from time to time,
+  // in the thread that the monitor runs in.
+  Status sync() { return sync_changes(session_, "sync"); }
+
   // Runs every command of `script` and returns the status of the last one, or
   // of the first that ^C ended, which ends the script.
   Status run(std::string_view script) {
@@ -81,7 +89,7 @@ class Monitor {
     auto& out = session_.out;
     session_.set_newline(Newline::kTerminal);
     out.text("Odonata monitor: `help` lists the commands");
-    if (session_.mounted) {
+    if (session_.is_mounted) {
       out.text(", ");
       detail::print_mounted(session_);
       out.text(" is mounted");

@@ -229,7 +229,7 @@ TEST_F(MonitorTest, DfAndMountTell) {
   EXPECT_NE(df.find("\nPFS   DATA: MASTER, "), std::string::npos);
   EXPECT_EQ(output("mount"),
             "vd0@DATA on /\ndisk vd0: 2 GiB, blocks of 512, serial "
-            "SER\\x1b[2J\n");
+            "SER\\x1b[2J, read-only\n");
 }
 
 TEST_F(MonitorTest, MountNamesWhatIsThere) {

@@ -15,6 +15,7 @@
 
 #include "lib/base/text.h"
 #include "lib/hammer2/error.h"
+#include "lib/hammer2/pfs_choice.h"
 #include "lib/hammer2/types.h"
 #include "lib/monitor/machine.h"
 #include "lib/monitor/printer.h"
@@ -75,8 +76,8 @@ void print_labels(S& s, Out& out) {
 template <class S>
 [[nodiscard]] Status mount_pfs(S& s, std::string_view label,
                                std::span<const std::size_t> disks) {
-  auto found =
-      label.empty() ? s.fs.default_pfs(s.pfs) : s.fs.find_pfs(label, s.pfs);
+  auto found = label.empty() ? hammer2::choose_pfs(s.fs, s.pfs)
+                             : hammer2::find_pfs(s.fs, label, s.pfs);
   if (found) found = s.fs.root(s.pfs, s.node);
   if (!found) {
     Printer<typename S::ConsoleType>& line = s.begin_error("mount");
@@ -91,7 +92,7 @@ template <class S>
     }
     return s.end_error();
   }
-  s.mounted = true;
+  s.is_mounted = true;
   s.set_cwd("/", s.node);
   return Status::kDone;
 }
@@ -113,6 +114,21 @@ Status tell_open_error(S& s, std::span<const std::size_t> disks,
 }
 
 }  // namespace detail
+
+// Makes what was changed durable, and forgets what is mounted.
+template <class S>
+[[nodiscard]] Status save_changes(S& s, std::string_view command) {
+  if (!s.is_mounted) return Status::kDone;
+  const DiskInfo disk = s.machine.disk(s.mounted_disks[0]);
+  const auto saved = s.unmount();
+  if (saved) return Status::kDone;
+  std::array<char, hammer2::kErrorTextBytes> text;
+  s.begin_error(command)
+      .text(disk.name)
+      .text(": changes since the last sync are lost: ")
+      .text(hammer2::error_text(saved.error(), text));
+  return s.end_error();
+}
 
 // "vd0", "vd0@LABEL", "vd0+vd1", "vd0+vd1@LABEL".
 template <class S>
@@ -151,6 +167,8 @@ template <class S>
     names.remove_prefix(plus + 1);
   }
   auto given = std::span<const std::size_t>(disks).first(count);
+  // What a disk did not take is lost: the reader knows, and may go on.
+  (void)save_changes(s, "mount");
   if (auto opened = detail::open_disks(s, given); !opened) {
     return detail::tell_open_error(s, given, opened.error());
   }

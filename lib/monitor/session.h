@@ -19,13 +19,13 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/check.h"
-#include "lib/block/device.h"
 #include "lib/check/checks.h"
-#include "lib/hammer2/check_codes.h"
 #include "lib/hammer2/error.h"
-#include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/types.h"
+#include "lib/hammer2/write/held.h"
+#include "lib/hammer2/write/remove_tree.h"
 #include "lib/monitor/machine.h"
+#include "lib/monitor/mounted_tree.h"
 #include "lib/monitor/options.h"
 #include "lib/monitor/printer.h"
 #include "lib/monitor/tree_walk.h"
@@ -42,13 +42,13 @@ enum class Status : std::uint8_t {
 };
 
 template <Console C, Machine M>
-requires block::BlockDevice<typename M::Device>
 class Session {
  public:
   using ConsoleType = C;
   using Device = typename M::Device;
-  using FileSystem = hammer2::FileSystem<Device, hammer2::VerifyChecks>;
-  using Walk = TreeWalk<FileSystem>;
+  using Tree = MountedTree<typename M::Ground>;
+  using Held = hammer2::write::Held<typename M::Ground>;
+  using Walk = TreeWalk<Tree>;
 
   static constexpr std::size_t kIoBytes = 65536;
   static constexpr std::size_t kMinWalkBytes = 65536;
@@ -56,8 +56,8 @@ class Session {
   // Less memory than this can't be worked with; more makes a larger cache, and
   // lets larger directories come sorted.
   static constexpr std::size_t kMinMemoryBytes =
-      FileSystem::kMinMemoryBytes + kIoBytes + kMinWalkBytes;
-  static constexpr std::size_t kMaxVolumes = 64;
+      Tree::kMinMemoryBytes + kIoBytes + kMinWalkBytes;
+  static constexpr std::size_t kMaxVolumes = Tree::kMaxVolumes;
   static constexpr std::size_t kMaxPathBytes = 4096;
 
   Session(C& console, M& machine, MutableBytes memory, check::Checks checks)
@@ -65,11 +65,11 @@ class Session {
         machine(machine),
         checks(checks),
         out(console, Channel::kOutput),
-        fs(hammer2::VerifyChecks(checks)),
+        fs(machine.ground(), checks,
+           memory.subspan(kIoBytes + walk_bytes(memory.size()))),
         io(memory.first(kIoBytes)),
         walk(fs, memory.subspan(kIoBytes, walk_bytes(memory.size()))),
-        err_(console, Channel::kError),
-        cache_(memory.subspan(kIoBytes + walk_bytes(memory.size()))) {}
+        err_(console, Channel::kError) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -153,7 +153,7 @@ class Session {
 
   // True when files can be reached; tells the reader what to do otherwise.
   [[nodiscard]] bool need_mount(std::string_view command) {
-    if (mounted) return true;
+    if (is_mounted) return true;
     Printer<C>& line = begin_error(command).text("no disk is mounted: ");
     if (machine.disk_count() == 0) {
       line.text("this machine has no disk; boot it with one");
@@ -187,9 +187,33 @@ class Session {
     std::copy_n(path.data(), path.size(), cwd_path_.data());
   }
 
+  // The mounted tree, ready to be changed; tells the reader why not otherwise.
+  [[nodiscard]] bool need_changes(std::string_view command) {
+    if (!need_mount(command)) return false;
+    for (const std::size_t i : mounted()) {
+      const DiskInfo disk = machine.disk(i);
+      if (!disk.read_only) continue;
+      (void)complain(command, disk.name, "this disk can't be written to");
+      return false;
+    }
+    const auto begun = fs.begin_changes(pfs, node);
+    if (begun) return true;
+    (void)complain(command, machine.disk(mounted_disks[0]).name, begun.error());
+    return false;
+  }
+
+  // What is mounted, if anything, is synced and forgotten.
+  [[nodiscard]] hammer2::Result<void> unmount() {
+    is_mounted = false;
+    return fs.close();
+  }
   [[nodiscard]] hammer2::Result<void> open(std::span<Device* const> devices) {
-    mounted = false;
-    return fs.open(devices, cache_);
+    is_mounted = false;
+    return fs.open(devices);
+  }
+  // Indices of disks.
+  [[nodiscard]] std::span<const std::size_t> mounted() const {
+    return std::span(mounted_disks).first(is_mounted ? mounted_disk_count : 0);
   }
 
   C& console;
@@ -197,8 +221,8 @@ class Session {
   const check::Checks checks;
   Printer<C> out;
 
-  FileSystem fs;
-  bool mounted = false;
+  Tree fs;
+  bool is_mounted = false;
   hammer2::Pfs pfs;   // the one that is mounted
   hammer2::Node cwd;  // the directory that relative paths begin in
   MutableBytes io;    // for a piece of a file, or a symlink's target
@@ -213,6 +237,7 @@ class Session {
   hammer2::Node child;
   hammer2::Pfs other_pfs;
   std::array<char, kMaxPathBytes> path_buffer;
+  hammer2::write::RemoveRoom remove_room;
 
  private:
   static constexpr std::size_t walk_bytes(std::size_t memory_bytes) {
@@ -223,7 +248,6 @@ class Session {
 
   Newline newline_ = Newline::kPlain;
   Printer<C> err_;
-  MutableBytes cache_;
   std::size_t cwd_path_size_ = 0;
   std::array<char, kMaxPathBytes> cwd_path_;
 };

@@ -15,6 +15,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/block/device.h"
+#include "lib/hammer2/write/host/ground.h"
 #include "lib/monitor/machine.h"
 
 namespace odo::monitor::testing {
@@ -50,21 +51,60 @@ class FakeConsole {
 };
 static_assert(Console<FakeConsole>);
 
+// A disk of a machine, which may be one that can only be read.
+template <block::BlockDevice D>
+class FakeDisk {
+ public:
+  static constexpr bool kReadOnly = !block::WritableBlockDevice<D>;
+
+  explicit FakeDisk(D device) : device_(std::move(device)) {}
+
+  [[nodiscard]] std::uint64_t size_bytes() const {
+    return device_.size_bytes();
+  }
+  [[nodiscard]] std::uint32_t block_bytes() const {
+    return device_.block_bytes();
+  }
+  block::Result<void> read(std::uint64_t offset, MutableBytes to) {
+    return device_.read(offset, to);
+  }
+  block::Result<void> write(std::uint64_t offset, Bytes from) {
+    if constexpr (kReadOnly) {
+      return fail(block::Error::kReadOnly);
+    } else {
+      return device_.write(offset, from);
+    }
+  }
+  block::Result<void> flush() {
+    if constexpr (kReadOnly) {
+      return {};
+    } else {
+      return device_.flush();
+    }
+  }
+
+ private:
+  D device_;
+};
+
 template <block::BlockDevice D>
 class FakeMachine {
  public:
-  using Device = D;
+  using Device = FakeDisk<D>;
+  using Ground = hammer2::write::HostGround<Device>;
 
   void add_disk(std::string name, std::string serial, D device) {
-    disks_.push_back({std::move(name), std::move(serial), std::move(device)});
+    disks_.push_back(
+        {std::move(name), std::move(serial), Device(std::move(device))});
   }
 
   std::size_t disk_count() { return disks_.size(); }
   DiskInfo disk(std::size_t i) {
     return {disks_[i].name, disks_[i].serial, disks_[i].device.size_bytes(),
-            disks_[i].device.block_bytes()};
+            disks_[i].device.block_bytes(), Device::kReadOnly};
   }
-  D& disk_device(std::size_t i) { return disks_[i].device; }
+  Ground& ground() { return ground_; }
+  Device& disk_device(std::size_t i) { return disks_[i].device; }
   MemoryInfo memory() {
     return {64 << 20, 48 << 20, 32 << 20, 3 << 19, 10 << 20,
             9 << 20,  objects,  96 << 10, 2 << 20};
@@ -91,8 +131,9 @@ class FakeMachine {
   struct Disk {
     std::string name;
     std::string serial;
-    D device;
+    Device device;
   };
+  Ground ground_;
   std::deque<Disk> disks_;  // devices stay where they are
 };
 
