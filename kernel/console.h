@@ -3,7 +3,7 @@
 // or a script, whose output alone goes to the run output. Satisfies
 // monitor::Console.
 //
-// Contexts: thread, one CPU, interrupts off except while it waits.
+// Contexts: thread, one CPU.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,14 @@ class SerialConsole {
   explicit SerialConsole(Purpose purpose, AtPrompt at_prompt)
       : purpose_(purpose), at_prompt_(at_prompt) {}
 
+  // How the thread that reads waits for a key; comes back when there may be
+  // one.
+  using Wait = void (*)(void* context);
+  static void wait_with(Wait wait, void* context) {
+    wait_ = wait;
+    wait_context_ = context;
+  }
+
   void write(monitor::Channel channel, Bytes bytes) {
     const bool is_output = channel == monitor::Channel::kOutput;
     if (purpose_ == Purpose::kScript && is_output) {
@@ -47,7 +55,7 @@ class SerialConsole {
     }
     for (;;) {
       if (const auto byte = x86::console_port.take()) return byte;
-      x86::wait_for_interrupt();
+      wait_(wait_context_);
     }
   }
 
@@ -57,6 +65,9 @@ class SerialConsole {
   }
 
  private:
+  static inline constinit Wait wait_ = [](void*) { x86::wait_for_interrupt(); };
+  static inline constinit void* wait_context_ = nullptr;
+
   Purpose purpose_;
   AtPrompt at_prompt_;
 };

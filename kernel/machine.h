@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "kernel/write_ground.h"
 #include "kernel/x86_64/clock.h"
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/devices.h"
@@ -26,6 +27,7 @@ namespace odo::kernel {
 class Pc {
  public:
   using Device = x86::Disk;
+  using Ground = WriteGround;
 
   explicit Pc(const boot::BootInfo& info) : info_(info) {}
 
@@ -33,8 +35,9 @@ class Pc {
   [[nodiscard]] monitor::DiskInfo disk(std::size_t index) {
     const x86::Disk& disk = x86::disk(index);
     return {x86::disk_name(index), disk.serial(), disk.size_bytes(),
-            disk.block_bytes()};
+            disk.block_bytes(), disk.is_read_only()};
   }
+  [[nodiscard]] Ground& ground() { return ground_; }
   [[nodiscard]] Device& disk_device(std::size_t index) {
     return x86::disk(index);
   }
@@ -80,6 +83,7 @@ class Pc {
 
  private:
   const boot::BootInfo& info_;
+  Ground ground_;
 };
 
 static_assert(monitor::Machine<Pc>);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kernel/console.h"
+#include "kernel/conversation.h"
 #include "kernel/machine.h"
 #include "kernel/run_script.h"
 #include "kernel/tests/faults.h"
@@ -20,7 +21,6 @@
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
-#include "kernel/x86_64/pic.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/serial16550.h"
@@ -34,8 +34,6 @@
 
 namespace odo::kernel {
 namespace {
-
-using KernelMonitor = monitor::Monitor<SerialConsole, Pc>;
 
 // As boot.S numbers them.
 constexpr std::uint64_t kProtocolPvh = 0;
@@ -84,19 +82,6 @@ void start_devices() {
   x86::find_devices(firmware);
 }
 
-void listen_to_console() {
-  x86::init_pic();
-  x86::set_interrupt_handler(
-      x86::kPicFirstVector + x86::kConsoleLine,
-      [](void*) {
-        x86::console_port.on_interrupt();
-        x86::acknowledge_pic();
-      },
-      nullptr);
-  x86::unmask_pic_line(x86::kConsoleLine);
-  x86::console_port.enable_receive_interrupt();
-}
-
 // The monitor and the memory it works in: a share of what the machine has, so
 // that small machines keep some and large ones cache whole volumes' metadata.
 [[nodiscard]] KernelMonitor& make_monitor(SerialConsole& console, Pc& machine) {
@@ -123,6 +108,18 @@ void listen_to_console() {
   if (!root) return made.mount_any();
   if (*root == "none") return monitor::Status::kDone;
   return made.mount(*root);
+}
+
+// `sync=SECONDS`: how long a change may wait to be made durable; 0 for ever.
+[[nodiscard]] std::uint64_t sync_seconds() {
+  constexpr std::uint64_t kUsual = 5;
+  constexpr std::uint64_t kMost = 86'400;
+  const auto wanted = command_line().find("sync");
+  if (!wanted) return kUsual;
+  const auto number = monitor::parse_number(*wanted);
+  if (number && *number <= kMost) return *number;
+  x86::log("odo: sync=", *wanted, ": give 0 to ", kMost, " seconds\n");
+  return kUsual;
 }
 
 void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {
@@ -164,7 +161,8 @@ void report_boot_cost() {
   if (mounted != monitor::Status::kDone && command_line().find("root")) {
     end(static_cast<std::uint8_t>(mounted));
   }
-  end(static_cast<std::uint8_t>(made.run(script)));
+  const monitor::Status status = made.run(script);
+  end(static_cast<std::uint8_t>(monitor::worse(status, made.finish())));
 }
 
 [[noreturn]] void converse() {
@@ -173,13 +171,12 @@ void report_boot_cost() {
                         is_bench ? report_boot_cost : nullptr);
   Pc machine(boot_info);
   KernelMonitor& made = make_monitor(console, machine);
-  listen_to_console();
   // A failure has been told, and the monitor works without a filesystem.
   static_cast<void>(mount_root(made));
   stages.mount = x86::read_tsc();
   print_banner(machine);
-  static_cast<void>(made.converse());
-  x86::stop_with("there is no console to talk over: COM1 is missing");
+  Conversation conversation(made, sync_seconds());
+  conversation.run();
 }
 
 }  // namespace

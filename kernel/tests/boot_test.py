@@ -315,8 +315,9 @@ class DiskTest(MachineTest):
                                             append="root=vd1"))
             self.assertEqual(result.status, 0, result.console)
             self.assertRegex(result.output,
-                             rb"disk vd0: 1 MiB, .* serial first\n"
-                             rb"disk vd1: .* serial second\ndisk vd2: ")
+                             rb"disk vd0: 1 MiB, .* serial first, read-only\n"
+                             rb"disk vd1: .* serial second, read-only\n"
+                             rb"disk vd2: ")
             self.assertIn(self.digests["/h2"].encode(), result.output)
 
     def test_devices_with_odd_limits_are_read_right(self) -> None:
@@ -344,7 +345,7 @@ class DiskTest(MachineTest):
                 "-device", "virtio-blk-pci,drive=disk"]
         result = machine.run("ls /", Config(extra=slow))
         self.assertEqual(result.status, 1)
-        self.assertRegex(result.console, r"\Amount: vd0: read error")
+        self.assertRegex(result.console, r"\Amount: vd0: device error")
 
     def test_a_legacy_disk_is_told_and_left_out(self) -> None:
         result = machine.run("mount", Config(

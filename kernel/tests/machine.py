@@ -29,6 +29,7 @@ class Disk:
     path: Path
     serial: str = ""
     options: str = ""
+    writable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def command(config: Config) -> list[str]:
     for number, disk in enumerate(config.disks):
         words += [
             "-drive", f"file={disk.path},format=raw,if=none,id=d{number},"
-            "readonly=on",
+            f"readonly={'off' if disk.writable else 'on'}",
             "-device", f"virtio-blk-pci,drive=d{number},serial={disk.serial}"
             + disk.options,
         ]

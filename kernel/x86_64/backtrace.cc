@@ -1,34 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/backtrace.h"
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
 
 #include "kernel/symbols/symbol_table.h"
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/log.h"
+#include "kernel/x86_64/stacks.h"
 
 namespace odo::x86 {
 namespace {
 
 constexpr unsigned kMaxFrames = 64;
 
-struct StackRange {
-  const char* begin;
-  const char* end;
-};
-
 [[nodiscard]] bool is_in_stack(std::uint64_t rbp) {
-  const std::array<StackRange, 3> stacks{
-      StackRange{boot_stack_guard + kPageBytes, boot_stack_top},
-      StackRange{fault_stack_guard + kPageBytes, fault_stack_top},
-      StackRange{nmi_stack_guard + kPageBytes, nmi_stack_top}};
-  for (const StackRange& stack : stacks) {
-    const std::uint64_t begin = address_of(stack.begin);
-    const std::uint64_t end = address_of(stack.end);
-    if (rbp >= begin && rbp <= end - 16 && rbp % 8 == 0) return true;
-  }
-  return false;
+  const auto all = stacks();
+  return rbp % 8 == 0 &&
+         std::any_of(all.begin(), all.end(),
+                     [&](const Stack& stack) { return stack.holds(rbp, 16); });
 }
 
 // `look_up` differs from `address` for return addresses: a call that is the

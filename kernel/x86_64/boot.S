@@ -215,6 +215,8 @@ boot_tsc: .skip 8
   .section .stacks, "aw", @nobits
   .globl boot_stack_guard, boot_stack_top
   .globl fault_stack_guard, fault_stack_top, nmi_stack_guard, nmi_stack_top
+  .globl monitor_stack_guard, monitor_stack_top, sync_stack_guard
+  .globl sync_stack_top
   .balign 4096
 boot_stack_guard: .skip 4096
   .skip 65536
@@ -225,3 +227,9 @@ fault_stack_top:
 nmi_stack_guard: .skip 4096
   .skip 8192
 nmi_stack_top:
+monitor_stack_guard: .skip 4096
+  .skip 65536
+monitor_stack_top:
+sync_stack_guard: .skip 4096
+  .skip 32768
+sync_stack_top:

@@ -19,7 +19,7 @@
 namespace odo::x86 {
 
 using Disk = virtio::BlockDriver<VirtioPci, VirtioGround>;
-static_assert(block::BlockDevice<Disk>);
+static_assert(block::WritableBlockDevice<Disk>);
 
 inline constexpr std::size_t kMaxDisks = 16;
 

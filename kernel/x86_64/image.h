@@ -13,9 +13,11 @@ extern const char rodata_begin[], rodata_end[];
 extern const char data_begin[], data_end[];
 extern const char symbols_begin[], symbols_used_end[], symbols_end[];
 extern const char kernel_begin[], kernel_end[];
-extern const char boot_stack_guard[], boot_stack_top[];
-extern const char fault_stack_guard[], fault_stack_top[];
-extern const char nmi_stack_guard[], nmi_stack_top[];
+extern char boot_stack_guard[], boot_stack_top[];
+extern char fault_stack_guard[], fault_stack_top[];
+extern char nmi_stack_guard[], nmi_stack_top[];
+extern char monitor_stack_guard[], monitor_stack_top[];
+extern char sync_stack_guard[], sync_stack_top[];
 }
 
 namespace odo::x86 {

@@ -7,6 +7,7 @@
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/stacks.h"
 #include "kernel/x86_64/traps.h"
 #include "lib/base/bits.h"
 #include "lib/base/check.h"
@@ -125,12 +126,10 @@ struct Leaf {
 
 // Data, with holes for the guard pages under the stacks.
 [[nodiscard]] bool map_data() {
-  const std::array<const char*, 3> guards{boot_stack_guard, fault_stack_guard,
-                                          nmi_stack_guard};
   const char* begin = data_begin;
-  for (const char* guard : guards) {
-    if (!map_section(begin, guard, kReadWrite)) return false;
-    begin = guard + kPageBytes;
+  for (const Stack& stack : stacks()) {
+    if (!map_section(begin, stack.guard, kReadWrite)) return false;
+    begin = stack.bottom();
   }
   return map_section(begin, data_end, kReadWrite);
 }

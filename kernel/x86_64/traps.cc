@@ -9,6 +9,7 @@
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/power.h"
+#include "kernel/x86_64/stacks.h"
 #include "lib/base/check.h"
 
 extern "C" {
@@ -100,16 +101,9 @@ void print_page_fault(const TrapFrame& frame, std::uint64_t address) {
 }
 
 void print_guard(std::uint64_t address) {
-  struct Guard {
-    const char* page;
-    std::string_view stack;
-  };
-  const std::array<Guard, 3> guards{Guard{boot_stack_guard, "boot"},
-                                    Guard{fault_stack_guard, "fault"},
-                                    Guard{nmi_stack_guard, "NMI"}};
-  for (const Guard& guard : guards) {
-    if (address - address_of(guard.page) < kPageBytes) {
-      log("  the ", guard.stack, " stack overflowed into its guard page\n");
+  for (const Stack& stack : stacks()) {
+    if (address - address_of(stack.guard) < kPageBytes) {
+      log("  the ", stack.name, " stack overflowed into its guard page\n");
     }
   }
 }

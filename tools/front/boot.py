@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import re
 import subprocess
@@ -15,7 +16,8 @@ from pathlib import Path
 from tools.front import kvm
 
 KERNEL = os.environ.get("ODO_KERNEL", "bazel-bin/kernel/odonata.elf")
-DEFAULT_DISK = "testdata/links.img.zst"
+# Made by h2 when the kernel is built.
+DEFAULT_DISK = "bazel-bin/testdata/boot.img"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # What `--run` may take before it counts as a hang, unless --timeout says else.
 _RUN_TIMEOUT_S = 600
@@ -26,15 +28,43 @@ class Refused(Exception):
     """The command line or an image can't be used; the text says why."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A disk as the command line names it."""
+    name: str
+    writable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """A raw image that QEMU can open."""
+    path: Path
+    writable: bool = False
+
+
+class _AddImage(argparse.Action):
+    """--disk and --disk-rw make one list, in their order."""
+
+    def __call__(self, _parser, namespace, values, option_string=None) -> None:
+        images = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest,
+                [*images, Image(values, option_string == "--disk-rw")])
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./odo boot",
         description="Build the kernel and boot it in QEMU, its monitor on this "
-        "terminal (Ctrl-A X ends QEMU). Disks are never written to.")
-    parser.add_argument("--disk", action="append", metavar="IMG",
-                        help="a raw disk image or a .zst of one; repeat for "
-                        "vd1, vd2, ...; `none` for no disk at all (default: a "
-                        "small HAMMER2 image from testdata/)")
+        "terminal (Ctrl-A X ends QEMU).")
+    parser.add_argument("--disk", action=_AddImage, metavar="IMG", dest="images",
+                        help="a raw disk image or a .zst of one, which is never "
+                        "written to; repeat for vd1, vd2, ...; `none` for no "
+                        "disk at all (default: a HAMMER2 image with this "
+                        "project's texts, in a copy that the guest may change)")
+    parser.add_argument("--disk-rw", action=_AddImage, metavar="IMG",
+                        dest="images",
+                        help="a raw disk image that the guest may write to; "
+                        "counts with --disk for the names of disks")
     parser.add_argument("--run", metavar="CMDS",
                         help="run these monitor commands (separated by ; or "
                         "newlines), print their output alone on stdout, power "
@@ -68,7 +98,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     arguments.memory = f"{match[1]}{match[2] or 'M'}"
     if arguments.timeout is not None and arguments.timeout <= 0:
         parser.error("--timeout: give a positive number of seconds")
-    if arguments.disk and "none" in arguments.disk and len(arguments.disk) > 1:
+    images = arguments.images or []
+    if len(images) > 1 and Image("none") in images:
         parser.error("--disk none: stands alone")
     return arguments
 
@@ -78,30 +109,53 @@ def caller_path(name: str) -> Path:
     return Path(os.environ.get("ODO_CALLER_DIR", "."), name)
 
 
-def unpacked(image: str, folder: Path, number: int) -> Path:
+def unpacked(image: Image, folder: Path, number: int) -> Disk:
     """The raw image: the file itself, or a sparse unpacked copy in `folder`."""
-    path = caller_path(image)
+    path = caller_path(image.name)
+    verb = "write to" if image.writable else "read"
     try:
-        with path.open("rb") as file:
+        with path.open("r+b" if image.writable else "rb") as file:
             compressed = file.read(4) == _ZSTD_MAGIC
     except OSError as error:
-        raise Refused(f"cannot read the disk image {image}: "
+        raise Refused(f"cannot {verb} the disk image {image.name}: "
                       f"{error.strerror}") from error
     if not compressed:
-        return path.resolve()
+        return Disk(path.resolve(), image.writable)
+    if image.writable:
+        raise Refused(f"cannot write to {image.name}: it is compressed; unpack "
+                      "it with `zstd -d --sparse` first")
     raw = folder / f"disk{number}.img"
     result = subprocess.run(
         ["zstd", "-q", "-d", "--long=27", "--sparse", "-f", str(path), "-o",
          str(raw)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         why = result.stderr.strip().splitlines()
-        raise Refused(f"cannot unpack {image}: "
+        raise Refused(f"cannot unpack {image.name}: "
                       f"{why[-1] if why else 'zstd failed'}")
-    return raw
+    return Disk(raw)
+
+
+def default_disk(folder: Path) -> Disk:
+    """A copy of the image in the repository, whatever the caller's folder is;
+    what the guest changes in it is gone at the end."""
+    copy = folder / "boot.img"
+    subprocess.run(["cp", "--sparse=always", DEFAULT_DISK, str(copy)],
+                   check=True)
+    copy.chmod(0o600)
+    return Disk(copy, writable=True)
+
+
+def disks_of(arguments: argparse.Namespace, folder: Path) -> list[Disk]:
+    if arguments.images is None:
+        return [default_disk(folder)]
+    if arguments.images == [Image("none")]:
+        return []
+    return [unpacked(image, folder, number)
+            for number, image in enumerate(arguments.images)]
 
 
 def qemu_command(arguments: argparse.Namespace, accelerator: str,
-                 disks: list[Path], run_script: Path | None,
+                 disks: list[Disk], run_script: Path | None,
                  console_fd: int | None) -> list[str]:
     command = [
         "qemu-system-x86_64", "-accel", accelerator,
@@ -116,10 +170,10 @@ def qemu_command(arguments: argparse.Namespace, accelerator: str,
         command += ["-append", arguments.append]
     for number, disk in enumerate(disks):
         # QEMU's option parser takes a comma inside a value when doubled.
-        file = str(disk).replace(",", ",,")
+        file = str(disk.path).replace(",", ",,")
         command += [
             "-drive", f"file={file},format=raw,if=none,id=disk{number},"
-            "readonly=on",
+            f"readonly={'off' if disk.writable else 'on'}",
             "-device", f"virtio-blk-pci,drive=disk{number},"
             f"serial=odo{number},disable-legacy=on",
         ]
@@ -191,12 +245,7 @@ def boot(arguments: argparse.Namespace) -> int:
     if timeout is None and arguments.run is not None and not arguments.gdb:
         timeout = _RUN_TIMEOUT_S
     with _work_folder() as folder:
-        # Ours lies in the repository, whatever the caller's folder is.
-        images = arguments.disk or [str(Path(DEFAULT_DISK).resolve())]
-        if images == ["none"]:
-            images = []
-        disks = [unpacked(image, folder, number)
-                 for number, image in enumerate(images)]
+        disks = disks_of(arguments, folder)
         run_script = None
         if arguments.run is not None:
             run_script = folder / "run"

@@ -41,14 +41,32 @@ class BootArgumentsTest(unittest.TestCase):
     def test_missing_image_is_named(self) -> None:
         with tempfile.TemporaryDirectory() as folder, \
                 self.assertRaisesRegex(boot.Refused, "nowhere.img"):
-            boot.unpacked("nowhere.img", Path(folder), 0)
+            boot.unpacked(boot.Image("nowhere.img"), Path(folder), 0)
 
     def test_broken_zst_is_named(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             broken = Path(folder, "broken.zst")
             broken.write_bytes(b"\x28\xb5\x2f\xfd" + b"\x00" * 40)
             with self.assertRaisesRegex(boot.Refused, "cannot unpack"):
-                boot.unpacked(str(broken), Path(folder), 0)
+                boot.unpacked(boot.Image(str(broken)), Path(folder), 0)
+
+    def test_disks_keep_the_order_of_the_command_line(self) -> None:
+        arguments = boot.parse(["--disk", "a", "--disk-rw", "b", "--disk", "c"])
+        self.assertEqual(arguments.images,
+                         [boot.Image("a"), boot.Image("b", writable=True),
+                          boot.Image("c")])
+
+    def test_a_compressed_image_is_not_written_to(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            image = Path(folder, "a.img.zst")
+            image.write_bytes(b"\x28\xb5\x2f\xfd" + b"\x00" * 40)
+            with self.assertRaisesRegex(boot.Refused, "compressed; unpack"):
+                boot.unpacked(boot.Image(str(image), writable=True),
+                              Path(folder), 0)
+
+    def test_an_image_that_may_not_be_written_to_is_named(self) -> None:
+        with self.assertRaisesRegex(boot.Refused, "cannot write to .*no.img"):
+            boot.unpacked(boot.Image("/no/no.img", writable=True), Path(), 0)
 
     def test_relative_paths_mean_the_callers_folder(self) -> None:
         with mock.patch.dict(os.environ, {"ODO_CALLER_DIR": "/a/b"}):
@@ -57,34 +75,42 @@ class BootArgumentsTest(unittest.TestCase):
 
 
 class DefaultDiskTest(unittest.TestCase):
-    def test_it_is_found_from_any_folder(self) -> None:
-        with tempfile.TemporaryDirectory() as elsewhere, \
-                mock.patch.dict(os.environ, {"ODO_CALLER_DIR": elsewhere}), \
-                mock.patch.object(boot.kvm, "choose", return_value="tcg"), \
-                mock.patch.object(boot.subprocess, "Popen") as qemu, \
-                mock.patch.object(boot, "unpacked",
-                                  side_effect=lambda image, *_: boot.caller_path(
-                                      image)) as unpacked:
-            qemu.return_value.wait.return_value = 0
-            self.assertEqual(boot.boot(boot.parse([])), 0)
-            image = unpacked.call_args[0][0]
-            self.assertEqual(boot.caller_path(image),
-                             Path(boot.DEFAULT_DISK).resolve())
+    def test_it_is_a_copy_that_may_be_written_to(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, \
+                tempfile.TemporaryDirectory() as elsewhere, \
+                mock.patch.dict(os.environ, {"ODO_CALLER_DIR": elsewhere}):
+            original = Path(folder, "made.img")
+            original.write_bytes(b"image")
+            original.chmod(0o444)
+            with mock.patch.object(boot, "DEFAULT_DISK", str(original)):
+                disks = boot.disks_of(boot.parse([]), Path(folder))
+            self.assertEqual([disk.writable for disk in disks], [True])
+            self.assertNotEqual(disks[0].path, original)
+            with disks[0].path.open("r+b") as copy:
+                copy.write(b"other")
+            self.assertEqual(original.read_bytes(), b"image")
+
+    def test_none_is_none(self) -> None:
+        self.assertEqual(boot.disks_of(boot.parse(["--disk", "none"]), Path()),
+                         [])
 
 
 class QemuCommandTest(unittest.TestCase):
-    def command(self, *argv: str, disks: list[str] = [],
+    def command(self, *argv: str, disks: list[boot.Disk] = [],
                 run: bool = False) -> list[str]:
         return boot.qemu_command(
-            boot.parse(list(argv)), "tcg", [Path(d) for d in disks],
+            boot.parse(list(argv)), "tcg", disks,
             Path("script") if run else None, 7 if run else None)
 
-    def test_disks_are_read_only(self) -> None:
-        command = self.command(disks=["/x/a.img", "/x/b,c.img"])
+    def test_disks_are_read_only_unless_they_are_said_to_be_writable(
+            self) -> None:
+        command = self.command(disks=[
+            boot.Disk(Path("/x/a.img")),
+            boot.Disk(Path("/x/b,c.img"), writable=True)])
         drives = [c for c in command if c.startswith("file=")]
         self.assertEqual(len(drives), 2)
-        for drive in drives:
-            self.assertIn("readonly=on", drive)
+        self.assertIn("readonly=on", drives[0])
+        self.assertIn("readonly=off", drives[1])
         self.assertIn("file=/x/b,,c.img,", drives[1])
 
     def test_run_separates_output_from_console(self) -> None:
