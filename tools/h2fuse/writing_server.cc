@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -77,7 +79,7 @@ class WritingServer::Loan {
 WritingServer::WritingServer(h2::ChangedVolume& volume, DamageLog& log,
                              const std::string& label,
                              std::chrono::seconds interval)
-    : volume_(volume), log_(log), interval_(interval) {
+    : volume_(volume), log_(log), syncs_(*volume), interval_(interval) {
   const h2::Held root = volume.root(label);
   root_ = &*root;
   volume_->hold(*root_);
@@ -86,9 +88,9 @@ WritingServer::WritingServer(h2::ChangedVolume& volume, DamageLog& log,
 WritingServer::~WritingServer() {
   {
     const Lock lock(mutex_);
-    stop_ = true;
+    syncer_.request_stop();
+    mutex_.wake_all();
   }
-  wake_.notify_all();
   if (syncer_.joinable()) syncer_.join();
   for (const auto& [number, file] : open_) {
     for (std::size_t i = 0; i < file.opens; ++i) {
@@ -99,14 +101,33 @@ WritingServer::~WritingServer() {
 }
 
 void WritingServer::start() {
-  syncer_ = std::thread([this] { sync_now_and_then(); });
+  syncer_ =
+      std::jthread([this](const std::stop_token& stop) { serve_syncs(stop); });
 }
 
-void WritingServer::sync_now_and_then() {
-  Lock lock(mutex_);
-  while (!wake_.wait_for(lock, interval_, [this] { return stop_; })) {
-    if (volume_->read_only()) continue;
-    if (const auto done = volume_->sync(); !done) log_.report(done.error());
+struct WritingServer::SyncRequest : Syncs::Request {
+  WritingServer* server;
+  fuse_req_t request;
+};
+
+// No thread that answers requests waits for a device to flush.
+void WritingServer::serve_syncs(const std::stop_token& stop) {
+  using Clock = std::chrono::steady_clock;
+  const Lock lock(mutex_);
+  Clock::time_point next = Clock::now() + interval_;
+  for (;;) {
+    if (syncs_.is_wanted()) {
+      syncs_.serve(mutex_);
+    } else if (stop.stop_requested()) {
+      return;
+    } else if (const auto now = Clock::now(); now < next) {
+      mutex_.wait_for(std::chrono::ceil<std::chrono::milliseconds>(next - now));
+      continue;
+    } else if (!volume_->read_only()) {
+      const auto done = syncs_.sync(mutex_);
+      if (!done) log_.report(done.error());
+    }
+    next = Clock::now() + interval_;
   }
 }
 
@@ -395,7 +416,15 @@ void WritingServer::write(fuse_req_t request, fuse_ino_t number, Bytes from,
 
 void WritingServer::sync(fuse_req_t request) {
   const Lock lock(mutex_);
-  answer(request, volume_->sync());
+  auto* const asked = new SyncRequest;
+  asked->tell = [](Syncs::Request& self, const Result<void>& result) {
+    const std::unique_ptr<SyncRequest> own(&static_cast<SyncRequest&>(self));
+    own->server->answer(own->request, result);
+  };
+  asked->server = this;
+  asked->request = request;
+  syncs_.ask(*asked);
+  mutex_.wake_all();
 }
 
 void WritingServer::allocate(fuse_req_t request, fuse_ino_t number, int mode,

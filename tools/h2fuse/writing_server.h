@@ -6,9 +6,11 @@
 // remembered. As everything goes through this mount, the kernel's caches stay
 // right, and it may gather writes.
 //
-// Contexts: any number of threads; one at a time is let at the volume.
-// Durability: fsync(2) makes everything durable that was done before it; so
-//   does a thread of ours every few seconds, and unmounting.
+// Contexts: any number of threads; one at a time is let at the volume, and none
+//   has it while the device flushes.
+// Durability: fsync(2) makes everything durable that was done before it, and
+//   calls of it that come together share one sync; so does a thread of ours
+//   every few seconds, and unmounting.
 // Failure: errno to the program that asks (errors.h), one line to the log for a
 //   damaged block; EROFS for everything once a device has failed.
 #pragma once
@@ -18,7 +20,6 @@
 #include <fuse3/fuse_lowlevel.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -27,9 +28,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lib/hammer2/write/group_sync.h"
 #include "tools/h2/changed_volume.h"
 #include "tools/h2fuse/errors.h"
 #include "tools/h2fuse/page.h"
+#include "tools/h2fuse/volume_lock.h"
 
 namespace odo::h2fuse {
 
@@ -49,10 +52,14 @@ class WritingServer {
 
  private:
   using OpenInode = hammer2::write::OpenInode;
-  using Lock = std::unique_lock<std::mutex>;
+  using Lock = std::scoped_lock<VolumeLock>;
+
+  using Syncs = hammer2::write::GroupSync<h2::WritableVolume, VolumeLock>;
 
   // An inode for the time of one request.
   class Loan;
+  // One fsync(2).
+  struct SyncRequest;
 
   struct OpenFile {
     OpenInode* inode = nullptr;
@@ -100,19 +107,18 @@ class WritingServer {
             off_t offset, Listing listing);
   void statfs(fuse_req_t request);
 
-  void sync_now_and_then();
+  void serve_syncs(const std::stop_token& stop);
 
   h2::ChangedVolume& volume_;
   DamageLog& log_;
-  std::mutex mutex_;
+  VolumeLock mutex_;
   // Under mutex_:
   OpenInode* root_ = nullptr;
   std::unordered_map<fuse_ino_t, OpenFile> open_;
-  bool stop_ = false;
+  Syncs syncs_;
 
-  std::condition_variable wake_;
   std::chrono::seconds interval_;
-  std::thread syncer_;
+  std::jthread syncer_;
 };
 
 }  // namespace odo::h2fuse

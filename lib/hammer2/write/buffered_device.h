@@ -90,12 +90,6 @@ class BufferedDevice {
     return {};
   }
 
-  // Everything written is durable.
-  [[nodiscard]] block::Result<void> flush() {
-    ODO_TRY_VOID(drain());
-    return device_->flush();
-  }
-
   [[nodiscard]] D& device() { return *device_; }
 
  private:

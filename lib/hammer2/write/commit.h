@@ -190,11 +190,46 @@ Result<void> Volume<G>::sync() {
 
 template <Ground G>
 Result<void> Volume<G>::commit() {
+  ODO_TRY(const SyncTicket sync, begin_sync());
+  return finish(sync);
+}
+
+// The rest of a sync, without letting anybody in between.
+template <Ground G>
+Result<void> Volume<G>::finish(SyncTicket sync) {
+  for (bool more = sync.pending(); more;) {
+    ODO_TRY(more, continue_sync(sync, flush_devices()));
+  }
+  return {};
+}
+
+template <Ground G>
+Result<bool> Volume<G>::write_back(std::size_t blocks) {
+  if (read_only()) return fail(Error{.code = Code::kReadOnly});
+  auto it = dirty_data_.begin();
+  while (it != dirty_data_.end() && blocks != 0) {
+    DataBlock& block = *it;
+    ++it;
+    if (block.owner->unlinked) continue;
+    ODO_TRY_VOID(store_block(block));
+    --blocks;
+  }
+  return blocks == 0 && it != dirty_data_.end();
+}
+
+// Everything up to the first flush. From here on there is a new transaction:
+// what it frees, this one's header refers to.
+template <Ground G>
+Result<SyncTicket> Volume<G>::begin_sync() {
+  // Two headers are never under way: the later one's place may be that of the
+  // one that would be needed.
+  ODO_TRY_VOID(finish(sync_));
+  if (read_only()) return fail(Error{.code = Code::kReadOnly});
   ODO_TRY_VOID(store_old_blocks(0));
   if (!chains_.super_root().dirty && !freemap_.dirty() &&
       header().sroot_blockset.refs[root_slot_].data_off ==
           chains_.super_root().ref.data_off) {
-    return {};
+    return SyncTicket{};
   }
   // The header's first sector ends in its own CRC, so that no CRC over more
   // than that sector depends on what is in it: an old first sector before new
@@ -214,15 +249,41 @@ Result<void> Volume<G>::commit() {
     // it is written over, this is durable with all that it refers to.
     ODO_TRY_VOID(media_.write(format::kShadowHeaderOffset, header_.span()));
   }
-  // What the header refers to is durable before the header is written.
-  ODO_TRY_VOID(media_.flush());
-  ODO_TRY_VOID(write_header());
-  ODO_TRY_VOID(media_.flush());
+  ODO_TRY_VOID(media_.drain());
+  sync_ = {open_tid_};
+  header_written_ = false;
   ++open_tid_;
   ++modify_tid_;
   freemap_.begin_transaction();
   dedup_.end_transaction();
-  return {};
+  return sync_;
+}
+
+template <Ground G>
+Result<bool> Volume<G>::continue_sync(SyncTicket sync,
+                                      const Result<void>& flushed) {
+  // Somebody else has ended it, well or not.
+  if (sync.tid != sync_.tid) {
+    if (read_only()) return fail(Error{.code = Code::kReadOnly});
+    return false;
+  }
+  if (!flushed) {
+    sync_ = {};
+    ODO_TRY_VOID(media_.note(flushed));
+  }
+  if (header_written_) {
+    sync_ = {};
+    return false;
+  }
+  // What the header refers to is durable before the header is written.
+  header_written_ = true;
+  auto written = write_header();
+  if (written) written = media_.drain();
+  if (!written) {
+    sync_ = {};
+    return fail(written.error());
+  }
+  return true;
 }
 
 // Into the slot after that of the last: a header that is torn leaves the last

@@ -107,12 +107,26 @@ class Media {
 
   // Everything written to any volume is durable.
   [[nodiscard]] Result<void> flush() {
+    ODO_TRY_VOID(drain());
+    return noted(flush_devices());
+  }
+  // Everything written is in the devices' hands.
+  [[nodiscard]] Result<void> drain() {
     if (failed_) return fail(Error{.code = Code::kReadOnly});
     for (const Volume& volume : volumes().all()) {
-      ODO_TRY_VOID(noted(told(volume.device->flush(), volume.offset, 0)));
+      ODO_TRY_VOID(noted(told(volume.device->drain(), volume.offset, 0)));
     }
     return {};
   }
+  // The other half of flush(). Touches nothing but the devices: whoever calls
+  // it beside others tells what came of it by note().
+  [[nodiscard]] Result<void> flush_devices() const {
+    for (const Volume& volume : volumes().all()) {
+      ODO_TRY_VOID(told(volume.device->device().flush(), volume.offset, 0));
+    }
+    return {};
+  }
+  Result<void> note(const Result<void>& flushed) { return noted(flushed); }
 
  private:
   static constexpr std::size_t kAlign = 64;

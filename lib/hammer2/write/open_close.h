@@ -29,6 +29,7 @@ Result<void> Volume<G>::open(std::span<Device* const> devices,
   modify_tid_ =
       std::max(header().mirror_tid, chains_.super_root().ref.modify_tid) + 1;
   exhausted_tid_ = 0;
+  sync_ = {};
   // Its last writer was cut off between the topology and the freemap.
   if (header().freemap_tid < header().mirror_tid) return recover_freemap();
   return {};

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -119,6 +121,7 @@ class PowerCuts {
     ASSERT_EQ(done.disagreement, "");
     done_.push_back(operation);
     if (medium_.flushes() == flushes) return;
+    end_sync_under_way(flushes + flushes_to_come_);
     // It has synced: by itself, or first, to have room.
     if (model::only_persists(operation)) {
       note();
@@ -130,6 +133,30 @@ class PowerCuts {
   void end() {
     ASSERT_TRUE(stage_.volume().sync());
     note();
+  }
+
+  // A sync in its steps, with work between them that is not its own: as when
+  // other threads go on while the devices flush.
+  void sync_beside(const std::function<void()>& work) {
+    auto& volume = stage_.volume();
+    const auto more_to_store = volume.write_back(1);
+    ASSERT_TRUE(more_to_store);
+    work();
+    const auto sync = volume.begin_sync();
+    ASSERT_TRUE(sync);
+    // Whoever ends it: this is the state that it leaves.
+    under_way_ = stage_.tree().describe().text();
+    flushes_to_come_ = 2;
+    for (bool more = sync->pending(); more;) {
+      work();
+      const Result<void> flushed = volume.flush_devices();
+      work();
+      const auto goes_on = volume.continue_sync(*sync, flushed);
+      ASSERT_TRUE(goes_on);
+      more = *goes_on;
+      flushes_to_come_ = 1;
+    }
+    end_sync_under_way(medium_.flushes());
   }
 
   // All cuts; the first complaint, or nothing.
@@ -152,6 +179,13 @@ class PowerCuts {
     std::size_t flushes;  // of the medium, when it had been done
     std::string tree;
   };
+
+  // The sync in steps was ended, by its owner or by who needed one of its own.
+  void end_sync_under_way(std::size_t flushes) {
+    if (!under_way_) return;
+    synced_.push_back({flushes, *under_way_});
+    under_way_.reset();
+  }
 
   void note() {
     synced_.push_back({medium_.flushes(), stage_.tree().describe().text()});
@@ -190,6 +224,8 @@ class PowerCuts {
   Disk disk_;
   Stage<Disk> stage_{disk_};
   std::vector<Synced> synced_;
+  std::optional<std::string> under_way_;
+  std::size_t flushes_to_come_ = 0;
   std::map<std::string, std::string> snapshots_;
   model::Workload done_;
 };
@@ -226,6 +262,48 @@ TEST(PowerCutTest, RandomWork) {
   std::size_t cuts = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     ASSERT_EQ(random_work(seed, Mutation::kNone, cuts), "") << "seed " << seed;
+  }
+  std::printf("%zu cuts\n", cuts);
+  EXPECT_GT(cuts, seeds * 500);
+}
+
+// Work goes on while a sync is under way, and some of it needs a sync of its
+// own.
+std::string work_beside_syncs(std::uint64_t seed, Mutation mutation,
+                              std::size_t& cuts) {
+  PowerCuts power(seed % 2 == 0 ? kSmallDisk : kLargeDisk, mutation);
+  power.start({});
+  model::WorkloadOptions options = kShort;
+  options.persists = seed % 4 == 0 ? 5 : 0;
+  model::WorkloadGenerator generator(seed, options);
+  model::FileTree tree;
+  const auto work = [&] {
+    for (unsigned i = 0; i < 1 + seed % 3; ++i) {
+      const model::Operation operation = generator.next(tree);
+      (void)model::perform(tree, operation);
+      power.step(operation);
+    }
+  };
+  for (int i = 0; i < 12; ++i) {
+    work();
+    power.sync_beside(work);
+    if (::testing::Test::HasFatalFailure()) return "stopped";
+  }
+  power.end();
+  return power.look({.seed = seed,
+                     .exhaustive_bound = 6,
+                     .samples = 3,
+                     .tears = 2,
+                     .scatters = 1},
+                    cuts);
+}
+
+TEST(PowerCutTest, WorkGoesOnDuringASync) {
+  const std::uint64_t seeds = is_long() ? 2000 : is_sanitized() ? 1 : 5;
+  std::size_t cuts = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    ASSERT_EQ(work_beside_syncs(seed, Mutation::kNone, cuts), "")
+        << "seed " << seed;
   }
   std::printf("%zu cuts\n", cuts);
   EXPECT_GT(cuts, seeds * 500);

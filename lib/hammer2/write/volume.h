@@ -15,7 +15,8 @@
 // of the last sync() that had begun to write its header, or the one before. So
 // operations are atomic, and none is seen without those before it.
 //
-// Contexts: thread, one at a time; everything may block where devices do.
+// Contexts: thread, one at a time but for flush_devices(); everything may block
+//   where devices do.
 // Ownership: refers to ground and devices. An OpenInode is held until
 //   release(); all of them must be released before close().
 // Failure: hammer2::Error. An operation that fails has changed nothing, but for
@@ -108,6 +109,12 @@ struct Space {
   std::uint64_t inodes = 0;           // in use, of the PFS
 };
 
+// Which sync; none where nothing was to be done.
+struct SyncTicket {
+  std::uint64_t tid = 0;
+  [[nodiscard]] bool pending() const { return tid != 0; }
+};
+
 struct BulkfreeResult {
   std::uint64_t freed_bytes = 0;
   std::uint64_t staged_bytes = 0;  // to be freed by the next pass
@@ -151,6 +158,28 @@ class Volume {
   }
   // Makes everything done so far durable.
   [[nodiscard]] Result<void> sync();
+
+  // --- A sync in steps, beside other calls -----------------------------------
+  // For who lets other threads have the volume while devices flush: nothing but
+  // flush_devices() waits for them, and it may run beside any other call.
+  //   ODO_TRY(const SyncTicket sync, volume.begin_sync());
+  //   for (bool more = sync.pending(); more;) {
+  //     const auto flushed = volume.flush_devices();      // without the lock
+  //     ODO_TRY(more, volume.continue_sync(sync, flushed));
+  //   }
+  // What is done after begin_sync() belongs to the next sync. A call that needs
+  // a sync of its own, and begin_sync() itself, first ends the one under way;
+  // its owner then finds nothing more to do.
+  //
+  // Stores up to so many of the blocks of file data that have waited longest,
+  // which begin_sync() then need not; false when none is left.
+  [[nodiscard]] Result<bool> write_back(std::size_t blocks);
+  [[nodiscard]] Result<SyncTicket> begin_sync();
+  // Needs devices whose flush() may be called beside their read() and write().
+  [[nodiscard]] Result<void> flush_devices() { return media_.flush_devices(); }
+  // True when the devices are to be flushed once more.
+  [[nodiscard]] Result<bool> continue_sync(SyncTicket sync,
+                                           const Result<void>& flushed);
   // A write or a flush has failed.
   [[nodiscard]] bool read_only() const { return media_.failed(); }
 
@@ -271,6 +300,7 @@ class Volume {
   [[nodiscard]] Result<void> flush_chains();
   [[nodiscard]] Result<void> write_chain(Chain& chain);
   [[nodiscard]] Result<void> commit();
+  [[nodiscard]] Result<void> finish(SyncTicket sync);
   [[nodiscard]] Result<void> write_header();
   [[nodiscard]] format::VolumeHeader& header() {
     return *reinterpret_cast<format::VolumeHeader*>(header_.begin());
@@ -380,6 +410,8 @@ class Volume {
   std::uint64_t modify_tid_ = 0;     // the same in the PFSs' own count
   std::uint64_t exhausted_tid_ = 0;  // when bulkfree last found nothing
   std::uint64_t header_offset_ = 0;  // of the header written last
+  SyncTicket sync_;                  // that is under way
+  bool header_written_ = false;      // of that
   std::size_t root_slot_ = 0;        // the super-root's place in the header
 };
 

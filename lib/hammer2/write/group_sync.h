@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Lets many threads ask for a sync of one volume: those who ask while one is
+// under way share the next, and none holds the volume while devices flush.
+//
+//   GroupSync<Volume<MyGround>, MyLock> syncs(volume);
+//   lock.lock();                  // the lock that everybody takes at the
+//   volume const auto done = syncs.sync(lock);
+//
+// Contexts: threads that hold the volume's lock; sync() lets it go and takes it
+//   again, so what was looked at before may have changed after it.
+// Invariants:
+//   S1. one thread leads at a time, all fields are under the lock;
+//   S2. a request is answered by a sync that began after it was made: whoever
+//       leads takes the requests that are there when begin_sync() has answered.
+// Failure: everyone whose request a sync was for is told what came of it.
+// Bounds: the lock is held for kBlocksAtOnce blocks of data at a time, then for
+//   what has changed since and for the inodes and indirect blocks, as many as
+//   Limits let be in memory, and never for a flush.
+// Complexity: one sync for any number of requests that wait.
+// Origin: group commit: DeWitt et al., "Implementation Techniques for Main
+//   Memory Database Systems" (SIGMOD 1984), section 5.2.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+
+#include "lib/base/list.h"
+#include "lib/hammer2/error.h"
+
+namespace odo::hammer2::write {
+
+// wait() lets the lock go and takes it again, at the earliest when somebody
+// called wake_all() since; wake_all() is called with the lock held. pass() lets
+// those who wait for the lock have it before it takes it again.
+template <class L>
+concept SyncLock = requires(L& lock) {
+  { lock.lock() } -> std::same_as<void>;
+  { lock.unlock() } -> std::same_as<void>;
+  { lock.pass() } -> std::same_as<void>;
+  { lock.wait() } -> std::same_as<void>;
+  { lock.wake_all() } -> std::same_as<void>;
+};
+
+// `V` is a Volume, or has its sync in steps.
+template <class V, SyncLock L>
+class GroupSync {
+ public:
+  static constexpr std::size_t kBlocksAtOnce = 16;
+
+  explicit GroupSync(V& volume) : volume_(volume) {}
+  GroupSync(const GroupSync&) = delete;
+  GroupSync& operator=(const GroupSync&) = delete;
+
+  // Somebody who is to be told, in the thread that leads and under the lock,
+  // what came of it. Whoever asks owns it, and may free it then.
+  struct Request {
+    void (*tell)(Request& self, const Result<void>& result);
+    ListHook hook = {};
+  };
+
+  // For everything that was done before. Whoever may be waiting to serve is to
+  // be woken.
+  void ask(Request& request) { waiting_.push_back(request); }
+  [[nodiscard]] bool is_wanted() const { return !waiting_.empty(); }
+
+  // Leads one sync for all who ask until it begins; nothing where somebody else
+  // is leading one.
+  void serve(L& lock) {
+    if (is_led_) return;
+    is_led_ = true;
+    Requests served;
+    const Result<void> result = run(lock, served);
+    while (Request* request = served.pop_front()) {
+      request->tell(*request, result);
+    }
+    is_led_ = false;
+    lock.wake_all();
+  }
+
+  // Asks, and comes back with the answer: serves if nobody else does.
+  [[nodiscard]] Result<void> sync(L& lock) {
+    struct Waiter : Request {
+      std::optional<Result<void>> answer = {};
+    };
+    Waiter waiter;
+    waiter.tell = [](Request& self, const Result<void>& result) {
+      static_cast<Waiter&>(self).answer = result;
+    };
+    ask(waiter);
+    while (!waiter.answer) {
+      if (is_led_) {
+        lock.wait();
+      } else {
+        serve(lock);
+      }
+    }
+    return *waiter.answer;
+  }
+
+ private:
+  using Requests = List<Request, &Request::hook>;
+
+  // S2: `served` are those whose changes the sync has.
+  [[nodiscard]] Result<void> run(L& lock, Requests& served) {
+    const auto begin = [&]() -> decltype(volume_.begin_sync()) {
+      // What is written meanwhile comes behind what waits already.
+      for (std::size_t i = 0; i < kMostTurns; ++i) {
+        ODO_TRY(const bool more, volume_.write_back(kBlocksAtOnce));
+        if (!more) break;
+        lock.pass();
+      }
+      return volume_.begin_sync();
+    };
+    const auto sync = begin();
+    while (Request* request = waiting_.pop_front()) served.push_back(*request);
+    if (!sync) return fail(sync.error());
+    for (bool more = sync->pending(); more;) {
+      lock.unlock();
+      const Result<void> flushed = volume_.flush_devices();
+      lock.lock();
+      ODO_TRY(more, volume_.continue_sync(*sync, flushed));
+    }
+    return {};
+  }
+
+  // More than the waiting data that Limits usually allow.
+  static constexpr std::size_t kMostTurns = 64;
+
+  V& volume_;
+  bool is_led_ = false;
+  Requests waiting_;
+};
+
+}  // namespace odo::hammer2::write

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The programs that prove GroupSync in the simulator.
+//
+// What each must keep: who is told that a sync went well has its changes in a
+// header that is durable, and that was sealed after they were made; who is told
+// that one failed has asked for no other; nobody waits for ever.
+//
+// Contexts: one host thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "lib/base/check.h"
+#include "lib/hammer2/write/group_sync.h"
+#include "lib/platform/sim/engine.h"
+#include "lib/platform/sim/programs.h"
+#include "lib/platform/sim/shared_array.h"
+#include "lib/platform/sim/sim_platform.h"
+#include "lib/platform/spinlock.h"
+
+namespace odo::hammer2::write {
+
+using sim::Engine;
+
+// What is done wrong, to see that the programs notice.
+enum class SyncFault : std::uint8_t {
+  kNone,
+  kWakesNobody,    // who waits is forgotten
+  kSealsTooEarly,  // a header misses the change that came last
+  kOneFlush,       // told that it is durable before the header is
+};
+
+// A lock with a place to wait at, on the simulated machine.
+class SimTurn {
+ public:
+  explicit SimTurn(SyncFault fault) : fault_(fault) {}
+
+  void lock() { lock_.lock(); }
+  void unlock() { lock_.unlock(); }
+  void pass() {
+    unlock();
+    lock();
+  }
+  // A wake-up between the two is not lost.
+  void wait() {
+    ODO_CHECK(count_ < sleepers_.size());
+    sleepers_[count_++] = Engine::current().self();
+    unlock();
+    Engine::current().block();
+    lock();
+  }
+  void wake_all() {
+    if (fault_ == SyncFault::kWakesNobody) return;
+    const auto all = sleepers_;
+    const std::size_t count = std::exchange(count_, 0);
+    for (std::size_t i = 0; i < count; ++i) Engine::current().wake(all[i]);
+  }
+
+ private:
+  SyncFault fault_;
+  platform::SpinLock<sim::SimPlatform> lock_;
+  std::array<sim::ThreadId, 8> sleepers_{};
+  std::size_t count_ = 0;
+};
+
+// Counts changes in the place of a volume: what a header has is the number of
+// changes when it was sealed.
+class SimVolume {
+ public:
+  struct Ticket {
+    std::size_t number = 0;
+    [[nodiscard]] bool pending() const { return number != 0; }
+  };
+
+  SimVolume(SyncFault fault, std::optional<std::size_t> bad_flush)
+      : fault_(fault), bad_flush_(bad_flush) {}
+
+  [[nodiscard]] std::size_t change() { return ++changes_; }
+  [[nodiscard]] bool is_durable(std::size_t change) const {
+    return durable_ >= change;
+  }
+  [[nodiscard]] std::size_t syncs() const { return syncs_; }
+
+  [[nodiscard]] Result<bool> write_back(std::size_t /*blocks*/) {
+    // One more turn for each sync, so that others get in between.
+    turns_ = (turns_ + 1) % 2;
+    return turns_ == 1;
+  }
+  [[nodiscard]] Result<Ticket> begin_sync() {
+    if (failed_) return fail(Error{.code = Code::kReadOnly});
+    if (is_under_way_) Engine::current().fail("two syncs at once");
+    if (changes_ == durable_) return Ticket{};
+    is_under_way_ = true;
+    has_header_ = false;
+    sealed_ = changes_ - (fault_ == SyncFault::kSealsTooEarly ? 1 : 0);
+    return Ticket{++syncs_};
+  }
+  // The one step that takes long, and holds nothing.
+  [[nodiscard]] Result<void> flush_devices() {
+    if (bad_flush_ == flushes_++)
+      return fail(Error{.code = Code::kDeviceError});
+    return {};
+  }
+  [[nodiscard]] Result<bool> continue_sync(Ticket /*sync*/,
+                                           const Result<void>& flushed) {
+    if (!flushed) {
+      failed_ = true;
+      is_under_way_ = false;
+      return fail(flushed.error());
+    }
+    if (fault_ == SyncFault::kOneFlush) {
+      is_under_way_ = false;
+      return false;
+    }
+    if (!std::exchange(has_header_, true)) return true;
+    durable_ = sealed_;
+    is_under_way_ = false;
+    return false;
+  }
+
+ private:
+  SyncFault fault_;
+  std::optional<std::size_t> bad_flush_;
+  std::size_t changes_ = 0;
+  std::size_t sealed_ = 0;
+  std::size_t durable_ = 0;
+  std::size_t syncs_ = 0;
+  std::size_t flushes_ = 0;
+  std::size_t turns_ = 0;
+  bool is_under_way_ = false;
+  bool has_header_ = false;
+  bool failed_ = false;
+};
+
+class SyncScene {
+ public:
+  SyncScene(SyncFault fault, std::optional<std::size_t> bad_flush)
+      : turn(fault), volume(fault, bad_flush) {}
+
+  // Changes something and wants it durable.
+  void change_and_sync() {
+    turn.lock();
+    const std::size_t mine = volume.change();
+    const Result<void> done = syncs.sync(turn);
+    if (done && !volume.is_durable(mine)) {
+      Engine::current().fail("told that it is durable, and it isn't");
+    }
+    if (!done && volume.is_durable(mine)) {
+      Engine::current().fail("told that it failed, and it is durable");
+    }
+    failures += done ? 0 : 1;
+    turn.unlock();
+  }
+  void change() {
+    turn.lock();
+    (void)volume.change();
+    turn.unlock();
+  }
+
+  SimTurn turn;
+  SimVolume volume;
+  GroupSync<SimVolume, SimTurn> syncs{volume};
+  std::size_t failures = 0;
+};
+
+// A scene that is never destroyed: an execution that is given up leaves threads
+// in the middle of it. It has nothing to free.
+class SyncWorld {
+ public:
+  explicit SyncWorld(SyncFault fault = SyncFault::kNone,
+                     std::optional<std::size_t> bad_flush = std::nullopt)
+      : scene_(::new(room_.data()) SyncScene(fault, bad_flush)) {}
+  SyncWorld(const SyncWorld&) = delete;
+  SyncWorld& operator=(const SyncWorld&) = delete;
+  [[nodiscard]] SyncScene* operator->() { return scene_; }
+
+ private:
+  alignas(SyncScene) std::array<std::byte, sizeof(SyncScene)> room_{};
+  SyncScene* scene_;
+};
+
+template <SyncFault Fault>
+void two_ask(Engine& m) {
+  SyncWorld w(Fault);
+  for (sim::CpuId c = 0; c < 2; ++c) {
+    m.spawn(c, "asks", [&w] { w->change_and_sync(); });
+  }
+  m.run();
+}
+
+inline void two_ask_twice(Engine& m) {
+  SyncWorld w;
+  for (sim::CpuId c = 0; c < 2; ++c) {
+    m.spawn(c, "asks twice", [&w] {
+      w->change_and_sync();
+      w->change_and_sync();
+    });
+  }
+  m.run();
+}
+
+inline void three_ask(Engine& m) {
+  SyncWorld w;
+  for (sim::CpuId c = 0; c < 3; ++c) {
+    m.spawn(c, "asks", [&w] { w->change_and_sync(); });
+  }
+  m.run();
+}
+
+// Changes go on while one syncs.
+inline void one_asks_and_one_changes(Engine& m) {
+  SyncWorld w;
+  m.spawn(0, "asks", [&w] { w->change_and_sync(); });
+  m.spawn(1, "changes", [&w] {
+    w->change();
+    w->change();
+  });
+  m.run();
+}
+
+// The first flush, or the second, goes wrong: all who are told of failure were
+// in that sync or a later one.
+template <std::size_t Bad>
+void a_flush_fails(Engine& m) {
+  SyncWorld w(SyncFault::kNone, Bad);
+  for (sim::CpuId c = 0; c < 2; ++c) {
+    m.spawn(c, "asks", [&w] { w->change_and_sync(); });
+  }
+  if (m.run() == Engine::Outcome::kFinished && w->failures == 0) {
+    m.fail("nobody was told");
+  }
+}
+
+inline void many_ask(Engine& m) {
+  SyncWorld w;
+  for (sim::CpuId c = 0; c < 6; ++c) {
+    m.spawn(c, "asks", [&w] {
+      for (int i = 0; i < 4; ++i) w->change_and_sync();
+    });
+  }
+  if (m.run() == Engine::Outcome::kFinished && w->volume.syncs() > 24) {
+    m.fail("more syncs than requests");
+  }
+}
+
+[[nodiscard]] inline std::vector<sim::NamedProgram> group_sync_programs() {
+  return {
+      {"two ask", sim::exhaustive(3), two_ask<SyncFault::kNone>},
+      {"two ask twice", sim::exhaustive(2), two_ask_twice},
+      {"three ask, PCT", sim::seeds(sim::Mode::kPct, 5000), three_ask},
+      {"one asks and one changes", sim::exhaustive(3),
+       one_asks_and_one_changes},
+      {"the first flush fails", sim::exhaustive(3), a_flush_fails<0>},
+      {"the second flush fails", sim::exhaustive(3), a_flush_fails<1>},
+      {"many ask", sim::seeds(sim::Mode::kPct, 2000), many_ask},
+  };
+}
+
+}  // namespace odo::hammer2::write
