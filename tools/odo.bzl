@@ -125,14 +125,33 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
         visibility = ["//visibility:private"],
     )
 
-def odo_test(name, srcs, deps = [], data = [], size = "small", copts = [], **kwargs):
-    """A GoogleTest program beside the header that it proves."""
+# A sanitizer's run proves what a plain one would, and more: where there is one,
+# ./odo test leaves the plain one out, as compiling takes most of its time.
+def _with_builds(tags):
+    return tags + ([] if "nosan" in tags or "plain" in tags else ["sanitized"])
+
+def odo_test(name, srcs, deps = [], data = [], size = "small", copts = [], tags = [], **kwargs):
+    """A GoogleTest program beside the header that it proves.
+
+    Args:
+      name: as in every rule.
+      srcs: as in every rule.
+      deps: as in every rule, beside GoogleTest.
+      data: as in every rule.
+      size: as in every test rule.
+      copts: beside the project's own.
+      tags: `nosan` for what no sanitizer is to run, `notsan` for what has one
+        thread, `plain` for what does less under a sanitizer. The rest is run by
+        sanitizers alone in `./odo test`.
+      **kwargs: as in cc_test.
+    """
     native.cc_test(
         name = name,
         srcs = srcs,
         copts = HOST_COPTS + copts,
         data = data,
         size = size,
+        tags = _with_builds(tags),
         deps = deps + ["@gtest//:gtest_main"],
         **kwargs
     )
@@ -168,7 +187,7 @@ def odo_fuzz(name, srcs, deps = [], corpus = None, data = []):
         copts = HOST_COPTS,
         data = data + [":" + name + "_seeds"],
         size = "medium",
-        tags = ["notsan"],
+        tags = _with_builds(["notsan"]),
         deps = deps,
     )
     native.filegroup(

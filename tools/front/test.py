@@ -37,6 +37,11 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
+# Tests that the sanitizers' steps run, and that prove no more in a plain build.
+_NOT_SANITIZED = ["--test_tag_filters=-sanitized",
+                  "--build_tag_filters=-sanitized"]
+
+
 def _bazel_step(config: str | None, targets: list[str],
                 extra: list[str]) -> Callable[[], "bazel_results.Outcome"]:
     def run() -> "bazel_results.Outcome":
@@ -61,8 +66,9 @@ def _bazel_step(config: str | None, targets: list[str],
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./odo test",
-        description="Run every test: format and lint, then all Bazel tests, "
-        "plain and under ASan+UBSan and TSan. Genuine HAMMER2 images in "
+        description="Run every test: format and lint, then all Bazel tests "
+        "under ASan+UBSan, those with threads under TSan, and plain what no "
+        "sanitizer runs. Genuine HAMMER2 images in "
         "../shared/hammer2 are used when they are there.")
     parser.add_argument("--only", metavar="STEP", action="append",
                         choices=("lint", "test", "asan", "tsan"),
@@ -70,7 +76,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         "repeatable")
     parser.add_argument("--long", action="store_true",
                         help="the long forms of explorations too (corpus "
-                        "sweeps under sanitizers, ...)")
+                        "sweeps under sanitizers, ...), and plain builds of "
+                        "what sanitizers run")
     parser.add_argument("targets", nargs="*", default=["//..."],
                         help="Bazel targets (default: //...)")
     return parser.parse_args(argv)
@@ -85,7 +92,9 @@ def main(argv: list[str]) -> int:
         extra.append("--test_env=ODO_LONG=1")
     steps: dict[str, Callable[[], "bazel_results.Outcome"]] = {
         "lint": lint.run,
-        "test": _bazel_step(None, arguments.targets, extra),
+        "test": _bazel_step(None, arguments.targets,
+                            extra if arguments.long
+                            else [*extra, *_NOT_SANITIZED]),
         "asan": _bazel_step("asan", arguments.targets, extra),
         "tsan": _bazel_step("tsan", arguments.targets, extra),
     }
