@@ -27,6 +27,7 @@
 #include "lib/hammer2/write/held.h"
 #include "lib/hammer2/write/host/ground.h"
 #include "lib/hammer2/write/volume.h"
+#include "tools/h2/soundness.h"
 #include "tools/h2/volume.h"
 
 namespace odo::h2 {
@@ -57,10 +58,15 @@ using hammer2::write::OpenInode;
 
 using Held = hammer2::write::Held<WriteGround>;
 
+// Whether the volume is looked through first, or is known to be sound, or to be
+// changed as it is.
+enum class Damage : std::uint8_t { kRefused, kNotLookedFor };
+
 class ChangedVolume {
  public:
   // Every change happens at `now_us`, if that is given.
   explicit ChangedVolume(const std::vector<std::string>& names,
+                         Damage damage = Damage::kRefused,
                          std::optional<std::uint64_t> now_us = std::nullopt,
                          const hammer2::write::Limits& limits = {})
       : name_(names.front()) {
@@ -72,6 +78,7 @@ class ChangedVolume {
     pointers_.reserve(devices_.size());
     for (block::FileDevice& device : devices_) pointers_.push_back(&device);
     check(volume_.open(pointers_, limits));
+    if (damage == Damage::kRefused) refuse_damage(name_, pointers_);
   }
 
   [[nodiscard]] WritableVolume& operator*() { return volume_; }

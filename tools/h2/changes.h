@@ -17,10 +17,17 @@
 #include "absl/flags/flag.h"
 #include "tools/h2/changed_volume.h"
 #include "tools/h2/command.h"
+#include "tools/h2/common_flags.h"
 
 ABSL_DECLARE_FLAG(bool, recursive);
 
 namespace odo::h2 {
+
+// As the flags have it.
+[[nodiscard]] inline Damage damage_by_flag() {
+  return absl::GetFlag(FLAGS_damaged) ? Damage::kNotLookedFor
+                                      : Damage::kRefused;
+}
 
 struct Arguments {
   std::vector<std::string> images;
@@ -93,7 +100,7 @@ inline void each_inode(
 inline int change_attributes(const Request& request,
                              const hammer2::write::Changes& changes) {
   const Arguments words = take_arguments(request, 2, kAnyNumber);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   for (std::size_t i = 1; i < words.rest.size(); ++i) {
     each_inode(volume, words.pfs, words.rest[i], absl::GetFlag(FLAGS_recursive),
                [&](OpenInode& inode, const std::string& path) {

@@ -37,6 +37,18 @@ check version-1 0 'in 1 volume' \
 check version-1-put 0 '^$' "$h2" mkdir "$work/old.img" /x
 clean version-1 "$work/old.img"
 
+# What leads to data is looked at before anything is built on it.
+bad=$work/bad.img
+check damaged-mkfs 0 'in 1 volume' "$h2" mkfs --image_size 64M "$bad"
+check damaged-put 0 '^$' bash -c 'echo text | "$2" put "$1" - /file' - "$bad" "$h2"
+inode=$("$h2" show "$bad" |
+  sed -n 's/.*inode[.0-9]* \(0x[0-9a-f]*\) .*#1024 file.*/\1/p' | head -n 1)
+printf 'damage' | dd of="$bad" bs=1 seek=$((inode + 100)) conv=notrunc status=none
+unchanged damaged "$bad" 1 'is damaged: .*check code' "$h2" mkdir "$bad" /x
+unchanged damaged-bulkfree "$bad" 1 'is damaged' "$h2" bulkfree "$bad"
+check damaged-anyway 0 '^$' "$h2" mkdir --damaged "$bad" /x
+check damaged-ls 1 '^x$' "$h2" ls "$bad"
+
 check mkdir 0 '^$' "$h2" mkdir --parents "$img" @ROOT /a/b/c
 echo hello >"$work/hello"
 check put 0 '^$' "$h2" put "$img" @ROOT "$work/hello" /a/b

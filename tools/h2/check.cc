@@ -262,12 +262,10 @@ class Report {
 
 static_assert(audit::Observer<Report>);
 
-// A 64th of the volumes, which suffices for volumes full of inodes, and 256 MiB
-// to begin with; only what is used is touched.
 std::size_t usual_memory(const std::vector<block::FileDevice>& devices) {
   std::uint64_t total = 0;
   for (const block::FileDevice& device : devices) total += device.size_bytes();
-  return (std::size_t{256} << 20) + static_cast<std::size_t>(total / 64);
+  return check_memory_bytes(total);
 }
 
 int check(const std::vector<std::string>& images, const CheckOptions& options) {

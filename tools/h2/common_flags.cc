@@ -13,3 +13,5 @@ ABSL_FLAG(std::string, volume, "",
 ABSL_FLAG(std::string, pfs, "", "LABEL: the PFS, as @LABEL says it too");
 ABSL_FLAG(std::uint32_t, depth, std::numeric_limits<std::uint32_t>::max(),
           "N: no deeper than N levels below the start");
+ABSL_FLAG(bool, damaged, false,
+          "change the image also where it is damaged, which may make it worse");

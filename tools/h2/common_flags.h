@@ -11,3 +11,4 @@ ABSL_DECLARE_FLAG(bool, json);
 ABSL_DECLARE_FLAG(std::string, volume);
 ABSL_DECLARE_FLAG(std::string, pfs);
 ABSL_DECLARE_FLAG(std::uint32_t, depth);
+ABSL_DECLARE_FLAG(bool, damaged);

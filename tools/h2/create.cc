@@ -122,7 +122,8 @@ class Creation {
     if (absl::GetFlag(FLAGS_fit)) {
       limits.placement = hammer2::write::Placement::kCompact;
     }
-    ChangedVolume changed({image_}, format_.now_us, limits);
+    ChangedVolume changed({image_}, Damage::kNotLookedFor, format_.now_us,
+                          limits);
     fill(changed);
     if (!absl::GetFlag(FLAGS_fit)) {
       changed.finish();

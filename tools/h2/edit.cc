@@ -72,7 +72,7 @@ void make_folders(ChangedVolume& volume, const std::string& pfs,
 
 int run_mkdir(const Request& request) {
   const Arguments words = take_arguments(request, 1, kAnyNumber);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   for (const std::string& path : words.rest) {
     if (absl::GetFlag(FLAGS_parents)) {
       make_folders(volume, words.pfs, path);
@@ -88,7 +88,7 @@ int run_mkdir(const Request& request) {
 
 int run_rm(const Request& request) {
   const Arguments words = take_arguments(request, 1, kAnyNumber);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   const auto room = std::make_unique<hammer2::write::RemoveRoom>();
   for (const std::string& path : words.rest) {
     auto [folder, name] = volume.parent(words.pfs, path);
@@ -138,7 +138,7 @@ int run_mv(const Request& request) {
                           : absl::GetFlag(FLAGS_no_replace)
                               ? RenameMode::kNoReplace
                               : RenameMode::kReplace;
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   auto [from, old_name] = volume.parent(words.pfs, words.rest[0]);
   auto [to, new_name] = place_for(volume, words.pfs, words.rest[1], old_name);
   volume.check(volume->rename(*from, old_name, *to, new_name, mode),
@@ -149,7 +149,7 @@ int run_mv(const Request& request) {
 
 int run_ln(const Request& request) {
   const Arguments words = take_arguments(request, 2, 2);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   const std::string& target = words.rest[0];
   if (absl::GetFlag(FLAGS_symbolic)) {
     auto [folder, name] = volume.parent(words.pfs, words.rest[1]);
@@ -218,7 +218,7 @@ void put_file(ChangedVolume& volume, const std::string& pfs,
 
 int run_put(const Request& request) {
   const Arguments words = take_arguments(request, 2, kAnyNumber);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   for (std::size_t i = 0; i + 1 < words.rest.size(); ++i) {
     put_file(volume, words.pfs, words.rest[i], words.rest.back());
   }
@@ -248,7 +248,7 @@ void copy_content(ChangedVolume& volume, OpenInode& from, OpenInode& to,
 
 int run_cp(const Request& request) {
   const Arguments words = take_arguments(request, 2, 2);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   const std::string& source = words.rest[0];
   const Held from = volume.find(words.pfs, source);
   const hammer2::Attributes of = volume->attributes(*from);
@@ -318,7 +318,7 @@ int run_chown(const Request& request) {
 int run_truncate(const Request& request) {
   const Arguments words = take_arguments(request, 2, kAnyNumber);
   const std::uint64_t size = bytes_of_word(words.rest[0]);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   for (std::size_t i = 1; i < words.rest.size(); ++i) {
     const Held inode = volume.find(words.pfs, words.rest[i]);
     volume.check(volume->truncate(*inode, size), words.rest[i]);
@@ -327,11 +327,12 @@ int run_truncate(const Request& request) {
   return kStatusGood;
 }
 
-constexpr std::string_view kMkdirFlags[] = {"pfs", "parents"};
-constexpr std::string_view kRecursiveFlags[] = {"pfs", "recursive"};
-constexpr std::string_view kMoveFlags[] = {"pfs", "no_replace", "exchange"};
-constexpr std::string_view kLinkFlags[] = {"pfs", "symbolic"};
-constexpr std::string_view kPfsFlags[] = {"pfs"};
+constexpr std::string_view kMkdirFlags[] = {"pfs", "parents", "damaged"};
+constexpr std::string_view kRecursiveFlags[] = {"pfs", "recursive", "damaged"};
+constexpr std::string_view kMoveFlags[] = {"pfs", "no_replace", "exchange",
+                                           "damaged"};
+constexpr std::string_view kLinkFlags[] = {"pfs", "symbolic", "damaged"};
+constexpr std::string_view kPfsFlags[] = {"pfs", "damaged"};
 
 }  // namespace
 }  // namespace edit_command

@@ -22,7 +22,7 @@ using hammer2::write::Changes;
 
 int run_snapshot(const Request& request) {
   const Arguments words = take_arguments(request, 1, 1);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   {
     const Held root = volume.root(words.pfs);
     volume.check(volume->snapshot(*root, words.rest[0]), words.rest[0]);
@@ -33,7 +33,7 @@ int run_snapshot(const Request& request) {
 
 int run_create(const Request& request) {
   const Arguments words = take_arguments(request, 1, kAnyNumber);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   for (const std::string& label : words.rest) {
     volume.check(volume->create_pfs(label), label);
   }
@@ -43,7 +43,7 @@ int run_create(const Request& request) {
 
 int run_delete(const Request& request) {
   const Arguments words = take_arguments(request, 1, kAnyNumber);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   for (const std::string& label : words.rest) {
     volume.check(volume->delete_pfs(label), label);
   }
@@ -53,7 +53,7 @@ int run_delete(const Request& request) {
 
 int run_rename(const Request& request) {
   const Arguments words = take_arguments(request, 2, 2);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   volume.check(volume->rename_pfs(words.rest[0], words.rest[1]), words.rest[0]);
   volume.finish();
   return kStatusGood;
@@ -61,7 +61,7 @@ int run_rename(const Request& request) {
 
 int run_rollback(const Request& request) {
   const Arguments words = take_arguments(request, 2, 2);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   volume.check(volume->roll_back(words.rest[0], words.rest[1]), words.rest[0]);
   volume.finish();
   return kStatusGood;
@@ -85,7 +85,7 @@ int run_setcheck(const Request& request) {
 
 int run_bulkfree(const Request& request) {
   const Arguments words = take_arguments(request, 0, 0);
-  ChangedVolume volume(words.images);
+  ChangedVolume volume(words.images, damage_by_flag());
   // The first pass stages what the second frees.
   std::uint64_t freed = 0;
   for (int pass = 0; pass < 2; ++pass) {
@@ -96,8 +96,9 @@ int run_bulkfree(const Request& request) {
   return kStatusGood;
 }
 
-constexpr std::string_view kPfsFlags[] = {"pfs"};
-constexpr std::string_view kMethodFlags[] = {"pfs", "recursive"};
+constexpr std::string_view kOwnFlags[] = {"damaged"};
+constexpr std::string_view kPfsFlags[] = {"pfs", "damaged"};
+constexpr std::string_view kMethodFlags[] = {"pfs", "recursive", "damaged"};
 
 }  // namespace
 }  // namespace manage_command
@@ -122,7 +123,7 @@ constinit const Command kPfsCreate = {
     .help = "One called BOOT isn't compressed, for boot loaders.",
     .examples = "h2 pfs-create disk.img HOME",
     .path = PathArgument::kOwn,
-    .flags = {},
+    .flags = manage_command::kOwnFlags,
     .run = manage_command::run_create,
 };
 
@@ -133,7 +134,7 @@ constinit const Command kPfsDelete = {
     .help = "Their space comes back by `h2 bulkfree`.",
     .examples = "h2 pfs-delete disk.img ROOT.2026-11-30",
     .path = PathArgument::kOwn,
-    .flags = {},
+    .flags = manage_command::kOwnFlags,
     .run = manage_command::run_delete,
 };
 
@@ -144,7 +145,7 @@ constinit const Command kPfsRename = {
     .help = "Its identifiers stay.",
     .examples = "h2 pfs-rename disk.img DATA ROOT",
     .path = PathArgument::kOwn,
-    .flags = {},
+    .flags = manage_command::kOwnFlags,
     .run = manage_command::run_rename,
 };
 
@@ -157,7 +158,7 @@ constinit const Command kRollback = {
         "there is another\nsnapshot of it, is lost. The snapshot stays.",
     .examples = "h2 rollback disk.img ROOT ROOT.2026-12-01",
     .path = PathArgument::kOwn,
-    .flags = {},
+    .flags = manage_command::kOwnFlags,
     .run = manage_command::run_rollback,
 };
 
@@ -199,7 +200,7 @@ constinit const Command kBulkfree = {
         "twice.",
     .examples = "h2 bulkfree disk.img",
     .path = PathArgument::kOwn,
-    .flags = {},
+    .flags = manage_command::kOwnFlags,
     .run = manage_command::run_bulkfree,
 };
 

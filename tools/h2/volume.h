@@ -96,6 +96,12 @@ class MappedMemory {
   void* first_;
 };
 
+// For a check of so many bytes of volumes: a 64th, which suffices for volumes
+// full of inodes, and 256 MiB to begin with; only what is used is touched.
+[[nodiscard]] constexpr std::size_t check_memory_bytes(std::uint64_t total) {
+  return (std::size_t{256} << 20) + static_cast<std::size_t>(total / 64);
+}
+
 // The same for a reader, by large pages: a cache that fills meets a page fault
 // for each.
 class ReaderMemory : public MappedMemory {

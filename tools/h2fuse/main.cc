@@ -208,7 +208,8 @@ void run_writing(const Options& options) {
   limits.cache_bytes = memory / 4;
   limits.chain_bytes = memory / 2;
   limits.data_bytes = memory / 4;
-  h2::ChangedVolume volume(options.images, std::nullopt, limits);
+  h2::ChangedVolume volume(options.images, h2::Damage::kNotLookedFor,
+                           std::nullopt, limits);
   DamageLog log(sink_for(options));
   {
     WritingServer server(volume, log, options.pfs,

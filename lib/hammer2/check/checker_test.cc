@@ -165,6 +165,17 @@ TEST(CheckerTest, DamagedDataNameTheFile) {
   EXPECT_TRUE(found.path == "/file" || found.path == "/dir/file") << found.path;
 }
 
+TEST(CheckerTest, DataAreLeftOutWhereThatIsWanted) {
+  Sample sample;
+  sample.finish();
+  sample.image.bytes()[sample.data[1].offset()] ^= std::byte{1};
+  audit::Limits limits;
+  limits.read_data = false;
+  EXPECT_EQ(names_of(sample.run(limits).findings), "");
+  sample.image.bytes()[sample.index[1].offset() + 600] ^= std::byte{1};
+  EXPECT_EQ(names_of(sample.run(limits).findings), "block");
+}
+
 TEST(CheckerTest, DamagedInodeHidesNothingElse) {
   Sample sample;
   sample.finish();

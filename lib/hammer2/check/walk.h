@@ -48,6 +48,8 @@ struct Limits {
   // Whether compressed data are decompressed, besides being proven by their
   // check codes.
   bool decode = false;
+  // Whether data are read at all; everything that leads to them always is.
+  bool read_data = true;
 };
 
 template <block::BlockDevice Device, CheckPolicy Checks, Executor E, Observer O>
@@ -213,6 +215,7 @@ class Walk {
     if (claim == Claim::kShared) ++totals_.shared_refs;
     if (data) {
       ++totals_.data;
+      if (!limits_.read_data) return;
       if (!seen_.insert(ref)) {
         batch.outcome(i).repeated = true;
         return;
