@@ -25,6 +25,7 @@ enum class Error : std::uint8_t {
   kMisaligned,  // offset or length isn't a multiple of block_bytes()
   kOutOfRange,  // the range doesn't lie inside [0, size_bytes())
   kReadOnly,    // a write, where there can be none
+  kNotOffered,  // the device doesn't do that
   kIo,          // the medium or the way to it failed
 };
 
@@ -40,6 +41,8 @@ using Result = odo::Result<T, Error>;
       return "request reaches past the end of the device"sv;
     case Error::kReadOnly:
       return "device can't be written to"sv;
+    case Error::kNotOffered:
+      return "device doesn't offer that"sv;
     case Error::kIo:
       break;
   }
@@ -86,6 +89,18 @@ concept PrefetchingDevice =
     BlockDevice<D> && requires(D& device, std::uint64_t offset_bytes,
                                std::uint64_t length_bytes) {
       { device.will_read(offset_bytes, length_bytes) } -> std::same_as<void>;
+    };
+
+// A device that can use word of what nobody needs any more: until it is written
+// again, a read of the range may answer anything. Whole blocks. When this takes
+// effect, nothing orders: it may be at once, or never.
+template <class D>
+concept DiscardingDevice =
+    WritableBlockDevice<D> && requires(D& device, std::uint64_t offset_bytes,
+                                       std::uint64_t length_bytes) {
+      {
+        device.discard(offset_bytes, length_bytes)
+      } -> std::same_as<Result<void>>;
     };
 
 // The check that every device makes of a request before it touches the medium.

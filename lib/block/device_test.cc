@@ -131,8 +131,9 @@ TEST(FaultyDeviceTest, FailsAfterSomeReads) {
 TEST(BlockDeviceTest, ErrorsHaveWords) {
   const std::set<std::string_view> words = {
       to_string(Error::kMisaligned), to_string(Error::kOutOfRange),
-      to_string(Error::kReadOnly), to_string(Error::kIo)};
-  EXPECT_EQ(words.size(), 4U);
+      to_string(Error::kReadOnly), to_string(Error::kNotOffered),
+      to_string(Error::kIo)};
+  EXPECT_EQ(words.size(), 5U);
 }
 
 }  // namespace

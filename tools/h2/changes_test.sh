@@ -109,6 +109,15 @@ check times 0 '^1000000$' stat -c %Y "$work/out/sub/deeper"
 check zlib 0 '^$' "$h2" create --comp zlib:9 "$work/zlib.img" "$tree"
 check zlib-same 0 '^$' "$h2" diff "$work/zlib.img" @DATA "$work/tree.img" @DATA
 clean zlib "$work/zlib.img"
+head -c 3000000 /dev/urandom >"$work/random"
+check trim-put 0 '^$' "$h2" put "$img" @ROOT "$work/random" /random
+check trim-rm 0 '^$' "$h2" rm "$img" @ROOT /random
+check trim-bulkfree 0 'freed' "$h2" bulkfree "$img"
+before=$(stat -c %b "$img")
+check trim 0 'MiB given back' "$h2" trim "$img"
+check trim-holes 0 '^yes$' bash -c \
+  '(($(stat -c %b "$1") + 5000 < $2)) && echo yes' - "$img" "$before"
+clean trim "$img"
 for threads in 1 3; do
   check "fit $threads" 0 '^$' "$h2" create --fit --reproducible \
     --threads "$threads" "$work/fit$threads.img" "$tree"

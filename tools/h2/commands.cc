@@ -10,13 +10,13 @@ namespace odo::h2 {
 namespace {
 
 constexpr const Command* kAll[] = {
-    &kInfo,      &kPfsList,    &kSnapshots, &kLs,       &kTree,     &kFind,
-    &kStat,      &kCat,        &kExtract,   &kDu,       &kDiff,     &kSha256,
-    &kManifest,  &kCheck,      &kShow,      &kHexdump,  &kFreemap,  &kRecover,
-    &kMkfs,      &kCreate,     &kMkdir,     &kPut,      &kCp,       &kRm,
-    &kMv,        &kLn,         &kChmod,     &kChown,    &kTruncate, &kSnapshot,
-    &kPfsCreate, &kPfsDelete,  &kPfsRename, &kRollback, &kSetcomp,  &kSetcheck,
-    &kBulkfree,  &kCompletion, &kMan,
+    &kInfo,      &kPfsList,   &kSnapshots,  &kLs,       &kTree,     &kFind,
+    &kStat,      &kCat,       &kExtract,    &kDu,       &kDiff,     &kSha256,
+    &kManifest,  &kCheck,     &kShow,       &kHexdump,  &kFreemap,  &kRecover,
+    &kMkfs,      &kCreate,    &kMkdir,      &kPut,      &kCp,       &kRm,
+    &kMv,        &kLn,        &kChmod,      &kChown,    &kTruncate, &kSnapshot,
+    &kPfsCreate, &kPfsDelete, &kPfsRename,  &kRollback, &kSetcomp,  &kSetcheck,
+    &kBulkfree,  &kTrim,      &kCompletion, &kMan,
 };
 
 }  // namespace

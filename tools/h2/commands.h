@@ -47,6 +47,7 @@ extern const Command kRollback;
 extern const Command kSetcomp;
 extern const Command kSetcheck;
 extern const Command kBulkfree;
+extern const Command kTrim;
 extern const Command kCompletion;
 extern const Command kMan;
 

@@ -96,6 +96,15 @@ int run_bulkfree(const Request& request) {
   return kStatusGood;
 }
 
+int run_trim(const Request& request) {
+  const Arguments words = take_arguments(request, 0, 0);
+  ChangedVolume volume(words.images, damage_by_flag());
+  const std::uint64_t told = volume.check(volume->discard_free());
+  std::cout << absl::StrFormat("%s given back\n",
+                               amount(static_cast<double>(told)));
+  return kStatusGood;
+}
+
 constexpr std::string_view kOwnFlags[] = {"damaged"};
 constexpr std::string_view kPfsFlags[] = {"pfs", "damaged"};
 constexpr std::string_view kMethodFlags[] = {"pfs", "recursive", "damaged"};
@@ -202,6 +211,20 @@ constinit const Command kBulkfree = {
     .path = PathArgument::kOwn,
     .flags = manage_command::kOwnFlags,
     .run = manage_command::run_bulkfree,
+};
+
+constinit const Command kTrim = {
+    .name = "trim",
+    .arguments = "IMAGE",
+    .summary = "Give free space back to the disk, or to the image's filesystem",
+    .help =
+        "Free space becomes holes in an image, and is discarded on a disk; "
+        "nothing can be\nrecovered from it then. `h2 bulkfree` before it finds "
+        "all that is free.",
+    .examples = "h2 bulkfree disk.img && h2 trim disk.img",
+    .path = PathArgument::kOwn,
+    .flags = manage_command::kOwnFlags,
+    .run = manage_command::run_trim,
 };
 
 }  // namespace odo::h2

@@ -12,11 +12,13 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <utility>
@@ -38,7 +40,8 @@ class FileDevice {
     struct stat status = {};
     if (::fstat(descriptor, &status) != 0) return fail(errno);
     std::uint64_t size = static_cast<std::uint64_t>(status.st_size);
-    if (S_ISBLK(status.st_mode)) {
+    device.is_disk_ = S_ISBLK(status.st_mode);
+    if (device.is_disk_) {
       if (::ioctl(descriptor, BLKGETSIZE64, &size) != 0) return fail(errno);
     } else if (!S_ISREG(status.st_mode)) {
       return fail(EINVAL);
@@ -50,11 +53,13 @@ class FileDevice {
   FileDevice(FileDevice&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)),
         block_bytes_(other.block_bytes_),
-        size_bytes_(other.size_bytes_) {}
+        size_bytes_(other.size_bytes_),
+        is_disk_(other.is_disk_) {}
   FileDevice& operator=(FileDevice&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
     block_bytes_ = other.block_bytes_;
     size_bytes_ = other.size_bytes_;
+    is_disk_ = other.is_disk_;
     return *this;
   }
   ~FileDevice() {
@@ -90,6 +95,25 @@ class FileDevice {
     return {};
   }
 
+  // A hole in a file; a discard of a disk.
+  [[nodiscard]] Result<void> discard(std::uint64_t offset_bytes,
+                                     std::uint64_t length_bytes) {
+    ODO_TRY_VOID(
+        check_request(offset_bytes, length_bytes, size_bytes_, block_bytes_));
+    if (length_bytes == 0) return {};
+    int failed = 0;
+    if (is_disk_) {
+      std::array<std::uint64_t, 2> range = {offset_bytes, length_bytes};
+      failed = ::ioctl(descriptor_, BLKDISCARD, range.data());
+    } else {
+      failed = ::fallocate(
+          descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+          static_cast<off_t>(offset_bytes), static_cast<off_t>(length_bytes));
+    }
+    if (failed == 0) return {};
+    return fail(errno == EOPNOTSUPP ? Error::kNotOffered : Error::kIo);
+  }
+
   // The kernel reads the range into its page cache meanwhile.
   void will_read(std::uint64_t offset_bytes, std::uint64_t length_bytes) const {
     (void)::posix_fadvise(descriptor_, static_cast<off_t>(offset_bytes),
@@ -104,9 +128,10 @@ class FileDevice {
   int descriptor_;
   std::uint32_t block_bytes_;
   std::uint64_t size_bytes_ = 0;
+  bool is_disk_ = false;
 };
 
 static_assert(PrefetchingDevice<FileDevice>);
-static_assert(WritableBlockDevice<FileDevice>);
+static_assert(DiscardingDevice<FileDevice>);
 
 }  // namespace odo::block

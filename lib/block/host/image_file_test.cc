@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <random>
 #include <string>
@@ -114,6 +115,31 @@ TEST(FileDeviceTest, ShrunkenFileFailsInsteadOfReadingShort) {
   std::vector<std::byte> block(512);
   EXPECT_TRUE(device->read(0, block));
   EXPECT_EQ(device->read(4096, block).error(), Error::kIo);
+}
+
+TEST(FileDeviceTest, WhatIsDiscardedIsAHole) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  const int descriptor = ::dup(::fileno(file));
+  std::fclose(file);
+  ASSERT_EQ(::ftruncate(descriptor, 1 << 20), 0);
+  auto device = FileDevice::create(descriptor);
+  ASSERT_TRUE(device);
+  const std::vector<std::byte> ones(1 << 20, std::byte{1});
+  ASSERT_TRUE(device->write(0, ones));
+  const auto discarded = device->discard(65536, 131072);
+  if (!discarded && discarded.error() == Error::kNotOffered) {
+    GTEST_SKIP() << "files here have no holes";
+  }
+  ASSERT_TRUE(discarded);
+  std::vector<std::byte> got(1 << 20);
+  ASSERT_TRUE(device->read(0, got));
+  EXPECT_EQ(got[65535], std::byte{1});
+  EXPECT_EQ(got[65536], std::byte{0});
+  EXPECT_EQ(got[65536 + 131071], std::byte{0});
+  EXPECT_EQ(got[65536 + 131072], std::byte{1});
+  EXPECT_EQ(device->discard(100, 512).error(), Error::kMisaligned);
+  EXPECT_EQ(device->discard(1 << 20, 512).error(), Error::kOutOfRange);
 }
 
 }  // namespace

@@ -126,6 +126,16 @@ class Media {
     }
     return {};
   }
+  // A range that lies in one volume, and whose content nobody needs.
+  [[nodiscard]] Result<void> discard(std::uint64_t offset, std::uint64_t bytes)
+  requires block::DiscardingDevice<Device>
+  {
+    const Volume* volume = volumes().find(offset, bytes);
+    if (volume == nullptr) return fail(error_for(offset, 0));
+    return told(
+        volume->device->device().discard(offset - volume->offset, bytes),
+        offset, 0);
+  }
   Result<void> note(const Result<void>& flushed) { return noted(flushed); }
 
  private:

@@ -80,10 +80,21 @@ class MutantDisk {
     }
     return base_.flush();
   }
+  // At once, and the worst that may be read then: something else everywhere.
+  [[nodiscard]] block::Result<void> discard(std::uint64_t offset,
+                                            std::uint64_t bytes) {
+    const std::vector<std::byte> junk(base_.block_bytes(), std::byte{0x5a});
+    for (std::uint64_t at = 0; at < bytes; at += kJunkEvery) {
+      ODO_TRY_VOID(base_.write(offset + at, junk));
+    }
+    return {};
+  }
   void arm() { armed_ = true; }
   [[nodiscard]] std::size_t flushes() const { return base_.flushes(); }
 
  private:
+  static constexpr std::uint64_t kJunkEvery = 131072;
+
   Base& base_;
   Mutation mutation_;
   bool armed_ = false;
@@ -132,6 +143,13 @@ class PowerCuts {
 
   void end() {
     ASSERT_TRUE(stage_.volume().sync());
+    note();
+  }
+
+  void discard() {
+    const auto told = stage_.volume().discard_free();
+    ASSERT_TRUE(told);
+    EXPECT_NE(*told, 0U);
     note();
   }
 
@@ -307,6 +325,35 @@ TEST(PowerCutTest, WorkGoesOnDuringASync) {
   }
   std::printf("%zu cuts\n", cuts);
   EXPECT_GT(cuts, seeds * 500);
+}
+
+// What is discarded, no state needs that a cut can bring back.
+TEST(PowerCutTest, DiscardedSpaceIsNobodys) {
+  const std::uint64_t seeds = is_long() ? 200 : is_sanitized() ? 1 : 2;
+  std::size_t cuts = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    PowerCuts power(kSmallDisk, Mutation::kNone);
+    power.start({});
+    model::WorkloadGenerator generator(seed, kShort);
+    model::FileTree tree;
+    for (int i = 0; i < 45; ++i) {
+      if (i % 15 == 10) power.discard();
+      const model::Operation operation = generator.next(tree);
+      (void)model::perform(tree, operation);
+      power.step(operation);
+      ASSERT_FALSE(::testing::Test::HasFatalFailure());
+    }
+    power.end();
+    ASSERT_EQ(power.look({.seed = seed,
+                          .exhaustive_bound = 4,
+                          .samples = 1,
+                          .tears = 1,
+                          .scatters = 1},
+                         cuts),
+              "")
+        << "seed " << seed;
+  }
+  std::printf("%zu cuts\n", cuts);
 }
 
 // All workloads of one and two operations of the grammar, and some of three; in

@@ -263,6 +263,10 @@ class Volume {
   // One pass: what nothing refers to is staged, what was staged and still isn't
   // referred to is free.
   [[nodiscard]] Result<BulkfreeResult> bulkfree();
+  // sync(), and tells the devices of all space that is free; answers how much.
+  // Costs a look at the freemap. An error leaves the rest untold.
+  [[nodiscard]] Result<std::uint64_t> discard_free()
+  requires block::DiscardingDevice<typename G::Device>;
   // Gives up the end of a filesystem of one volume that holds nothing, syncs,
   // and forgets the volume; answers the bytes that it has now, at which the
   // caller may cut the device. Not atomic: a cut in the middle may leave a
@@ -421,6 +425,7 @@ class Volume {
 #include "lib/hammer2/write/commit.h"
 #include "lib/hammer2/write/content.h"
 #include "lib/hammer2/write/directory.h"
+#include "lib/hammer2/write/discard.h"
 #include "lib/hammer2/write/inodes.h"
 #include "lib/hammer2/write/open_close.h"
 #include "lib/hammer2/write/pfs.h"
