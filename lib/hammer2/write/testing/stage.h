@@ -133,6 +133,9 @@ class Stage {
             {}};
   }
 
+  // Time in which nothing happens.
+  void wait(std::uint64_t us) { now_us_ += us; }
+
   [[nodiscard]] StageGround& ground() { return ground_; }
   [[nodiscard]] Volume<StageGround>& volume() { return volume_; }
   [[nodiscard]] OpenInode& root() { return *root_; }
