@@ -171,7 +171,7 @@ Result<void> Volume<G>::compare(std::uint64_t zone, const SpaceMarks<G>& marks,
                              ((first_unit + unit) % 64) &
                          1) != 0;
       const auto state = static_cast<unsigned>(word >> shift & 3);
-      const unsigned next = next_state(state, used, reclaim);
+      const unsigned next = next_state<kSpaceMutation<G>>(state, used, reclaim);
       any |= next != 0;
       if (next == state) continue;
       entry_changed = true;

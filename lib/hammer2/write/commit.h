@@ -80,7 +80,8 @@ Result<void> Volume<G>::settle_memory() {
 // A block that this transaction took and no longer needs is free at once.
 template <Ground G>
 void Volume<G>::retire(const format::Blockref& ref) {
-  if (!is_fresh(ref) || dedup_.is_shared(ref.data_off)) return;
+  constexpr bool kAny = kSpaceMutation<G> == SpaceMutation::kRetireCommitted;
+  if (!(kAny || is_fresh(ref)) || dedup_.is_shared(ref.data_off)) return;
   if (ref.type == format::BlockType::kData) dedup_.forget(ref);
   // Where the freemap can't be read the space waits for bulkfree.
   (void)freemap_.drop_fresh(ref.offset(), ref.radix());

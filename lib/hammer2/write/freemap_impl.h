@@ -285,7 +285,10 @@ std::uint64_t Freemap<G>::place(const format::Blockref& ref, unsigned level) {
   if (ref.data_off != 0) {
     const std::uint64_t slot =
         ref.offset() % format::kZoneBytes / format::kMaxAllocBytes;
-    turn = ((slot - 1) / format::kFreemapLevels + 1) % format::kFreemapRotation;
+    constexpr std::uint64_t kStep =
+        kSpaceMutation<G> == SpaceMutation::kFreemapInPlace ? 0 : 1;
+    turn = ((slot - 1) / format::kFreemapLevels + kStep) %
+           format::kFreemapRotation;
   }
   return (1 + turn * format::kFreemapLevels + level) * format::kMaxAllocBytes;
 }

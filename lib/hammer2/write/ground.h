@@ -31,4 +31,19 @@ concept Ground = block::WritableBlockDevice<typename G::Device> &&
                    { ground.fill_random(to) } -> std::same_as<void>;
                  };
 
+// What may be done wrong with space, to see that the proofs notice: a test's
+// ground says it as its kSpaceMutation, and of all others nothing is left.
+enum class SpaceMutation : std::uint8_t {
+  kNone,
+  kFreeUnstaged,     // bulkfree frees what it should stage
+  kRetireCommitted,  // blocks that a header refers to are free at once
+  kFreemapInPlace,   // the freemap is written over the last header's
+};
+
+template <class G>
+inline constexpr SpaceMutation kSpaceMutation = SpaceMutation::kNone;
+template <class G>
+requires requires { G::kSpaceMutation; }
+inline constexpr SpaceMutation kSpaceMutation<G> = G::kSpaceMutation;
+
 }  // namespace odo::hammer2::write

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/hammer2/format/constants.h"
+#include "lib/hammer2/write/ground.h"
 
 namespace odo::hammer2::write {
 
@@ -16,6 +17,7 @@ enum class Reclaim : bool {
 };
 
 // `state` is a FreemapState, or the reserved one, which goes as staged does.
+template <SpaceMutation kMutation = SpaceMutation::kNone>
 [[nodiscard]] constexpr unsigned next_state(unsigned state, bool used,
                                             Reclaim reclaim) {
   using enum format::FreemapState;
@@ -23,6 +25,7 @@ enum class Reclaim : bool {
   constexpr auto kStagedBits = static_cast<unsigned>(kMaybeFree);
   if (used) return kAllocatedBits;
   if (reclaim == Reclaim::kKeep || state == 0) return state;
+  if constexpr (kMutation == SpaceMutation::kFreeUnstaged) return 0;
   return state == kAllocatedBits ? kStagedBits : 0U;
 }
 
