@@ -5,6 +5,7 @@ ordinary directory must do the same, and what was synced must survive.
 Needs /dev/fuse and the right to mount; skipped by name where they are missing.
 """
 
+import contextlib
 import errno
 import os
 import random
@@ -13,6 +14,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -219,6 +221,33 @@ class WriteTest(reading._MountCase):  # pylint: disable=protected-access
             self.assertIn("is mounted, or in use", ran.stderr)
             mount.end()
 
+    def await_no_writer(self, file: int) -> None:
+        """The server hears of a close a little later."""
+        deadline = time.monotonic() + _LIMIT_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                os.lseek(file, 0, os.SEEK_HOLE)
+                return
+            time.sleep(0.01)
+
+    def test_no_hole_where_data_are_only_in_the_kernel(self) -> None:
+        with reading.Mount(self.at, "--rw", str(self.image)) as mount:
+            with open(self.at / "file", "wb", buffering=0) as file:
+                file.write(b"x" * 1_000_000)
+                with open(self.at / "file", "rb") as reader:
+                    for whence in (os.SEEK_DATA, os.SEEK_HOLE):
+                        with self.assertRaises(OSError) as refused:
+                            os.lseek(reader.fileno(), 500_000, whence)
+                        self.assertEqual(refused.exception.errno, errno.EINVAL)
+            with open(self.at / "file", "rb") as reader:
+                self.await_no_writer(reader.fileno())
+                self.assertEqual(
+                    os.lseek(reader.fileno(), 500_000, os.SEEK_DATA), 500_000)
+                self.assertEqual(
+                    os.lseek(reader.fileno(), 500_000, os.SEEK_HOLE),
+                    1_000_000)
+            self.assertEqual(mount.end(), 0)
+
     def test_holes_and_space(self) -> None:
         with reading.Mount(self.at, "--rw", str(self.image)) as mount:
             path = self.at / "sparse"
@@ -226,8 +255,8 @@ class WriteTest(reading._MountCase):  # pylint: disable=protected-access
                 file.write(b"head")
                 file.seek(1 << 20)
                 file.write(b"tail")
-                file.flush()
-                os.fsync(file.fileno())
+            with open(path, "rb") as file:
+                self.await_no_writer(file.fileno())
                 self.assertEqual(
                     os.lseek(file.fileno(), 4, os.SEEK_HOLE), 65536)
                 self.assertEqual(

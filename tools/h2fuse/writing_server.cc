@@ -40,6 +40,10 @@ WritingServer& server_of(fuse_req_t request) {
   return *static_cast<WritingServer*>(fuse_req_userdata(request));
 }
 
+bool may_write(const fuse_file_info& file) {
+  return (file.flags & O_ACCMODE) != O_RDONLY;
+}
+
 std::uint64_t now_us() {
   timespec now = {};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -179,6 +183,7 @@ void WritingServer::remember_open(OpenInode& inode, fuse_file_info* file) {
   OpenFile& open = open_[inode.inum];
   open.inode = &inode;
   ++open.opens;
+  if (may_write(*file)) ++open.writers;
   file->keep_cache = 1;
 }
 
@@ -381,10 +386,12 @@ void WritingServer::open(fuse_req_t request, fuse_ino_t number,
   fuse_reply_open(request, file);
 }
 
-void WritingServer::release(fuse_req_t request, fuse_ino_t number) {
+void WritingServer::release(fuse_req_t request, fuse_ino_t number,
+                            const fuse_file_info& file) {
   const Lock lock(mutex_);
   if (const auto open = open_.find(number); open != open_.end()) {
     OpenInode* inode = open->second.inode;
+    if (may_write(file)) --open->second.writers;
     if (--open->second.opens == 0) open_.erase(open);
     volume_->release(*inode);
   }
@@ -473,6 +480,14 @@ void WritingServer::seek(fuse_req_t request, fuse_ino_t number, off_t offset,
   const auto from = static_cast<std::uint64_t>(offset);
   if (of.type != ObjectType::kRegular ||
       (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  // What somebody writes may be in the kernel's pages alone, behind our end of
+  // the file too: neither holes nor the end are known until the file is closed.
+  // Programs that are told that there is no SEEK_DATA read everything.
+  if (const auto open = open_.find(number);
+      open != open_.end() && open->second.writers != 0) {
     fuse_reply_err(request, EINVAL);
     return;
   }
@@ -582,8 +597,9 @@ fuse_lowlevel_ops WritingServer::operations() {
   table.open = [](fuse_req_t request, fuse_ino_t number, fuse_file_info* file) {
     server_of(request).open(request, number, file);
   };
-  table.release = [](fuse_req_t request, fuse_ino_t number, fuse_file_info*) {
-    server_of(request).release(request, number);
+  table.release = [](fuse_req_t request, fuse_ino_t number,
+                     fuse_file_info* file) {
+    server_of(request).release(request, number, *file);
   };
   table.opendir = [](fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
     file->keep_cache = 1;

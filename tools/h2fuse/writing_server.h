@@ -64,6 +64,7 @@ class WritingServer {
   struct OpenFile {
     OpenInode* inode = nullptr;
     std::size_t opens = 0;
+    std::size_t writers = 0;  // of the opens
   };
 
   hammer2::Result<OpenInode*> take(fuse_ino_t number);
@@ -95,7 +96,8 @@ class WritingServer {
   void create(fuse_req_t request, fuse_ino_t parent, const char* name,
               mode_t mode, fuse_file_info* file);
   void open(fuse_req_t request, fuse_ino_t number, fuse_file_info* file);
-  void release(fuse_req_t request, fuse_ino_t number);
+  void release(fuse_req_t request, fuse_ino_t number,
+               const fuse_file_info& file);
   void read(fuse_req_t request, fuse_ino_t number, std::size_t size,
             off_t offset);
   void write(fuse_req_t request, fuse_ino_t number, Bytes from, off_t offset);
