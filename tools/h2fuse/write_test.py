@@ -221,6 +221,21 @@ class WriteTest(reading._MountCase):  # pylint: disable=protected-access
             self.assertIn("is mounted, or in use", ran.stderr)
             mount.end()
 
+    def test_what_open_truncates_does_not_come_back(self) -> None:
+        with reading.Mount(self.at, "--rw", str(self.image)) as mount:
+            for name in ("short", "behind"):
+                (self.at / name).write_bytes(b"old" * 10_000)
+            (self.at / "short").write_bytes(b"new")
+            with open(self.at / "behind", "wb") as file:
+                file.seek(20_000)
+                file.write(b"new")
+            self.assertEqual(mount.end(), 0)
+        with reading.Mount(self.at, str(self.image)) as mount:
+            self.assertEqual((self.at / "short").read_bytes(), b"new")
+            self.assertEqual((self.at / "behind").read_bytes(),
+                             bytes(20_000) + b"new")
+            self.assertEqual(mount.end(), 0)
+
     def await_no_writer(self, file: int) -> None:
         """The server hears of a close a little later."""
         deadline = time.monotonic() + _LIMIT_S

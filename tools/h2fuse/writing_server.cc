@@ -382,6 +382,13 @@ void WritingServer::open(fuse_req_t request, fuse_ino_t number,
   const Lock lock(mutex_);
   const auto inode = take(number);
   if (!inode) return fail(request, inode.error());
+  // libfuse lets the kernel leave this to us.
+  if ((file->flags & O_TRUNC) != 0) {
+    if (const auto cut = volume_->truncate(**inode, 0); !cut) {
+      volume_->release(**inode);
+      return fail(request, cut.error());
+    }
+  }
   remember_open(**inode, file);
   fuse_reply_open(request, file);
 }
