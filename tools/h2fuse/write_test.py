@@ -6,6 +6,7 @@ Needs /dev/fuse and the right to mount; skipped by name where they are missing.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import random
@@ -234,6 +235,19 @@ class WriteTest(reading._MountCase):  # pylint: disable=protected-access
             self.assertEqual((self.at / "short").read_bytes(), b"new")
             self.assertEqual((self.at / "behind").read_bytes(),
                              bytes(20_000) + b"new")
+            self.assertEqual(mount.end(), 0)
+
+    def test_syncfs_says_nothing_of_removed_files(self) -> None:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+        with reading.Mount(self.at, "--rw", str(self.image)) as mount:
+            (self.at / "file").write_bytes(b"x")
+            # Keeps the kernel's inode, and no file of ours open.
+            path = os.open(self.at / "file", os.O_PATH)
+            os.unlink(self.at / "file")
+            root = os.open(self.at, os.O_RDONLY)
+            self.assertEqual(syncfs(root), 0)
+            os.close(path)
+            os.close(root)
             self.assertEqual(mount.end(), 0)
 
     def await_no_writer(self, file: int) -> None:

@@ -71,6 +71,9 @@ class WritingServer::Loan {
     }
     return false;
   }
+  [[nodiscard]] bool gone() const {
+    return !inode_ && inode_.error().code == Code::kNotFound;
+  }
   [[nodiscard]] OpenInode& operator*() const { return **inode_; }
 
  private:
@@ -300,6 +303,15 @@ void WritingServer::setattr(fuse_req_t request, fuse_ino_t number,
                             const struct stat& to, int which) {
   const Lock lock(mutex_);
   const Loan inode(*this, number);
+  // The kernel still has times for a file whose last name and last opener are
+  // gone. An error would be syncfs(2)'s, for a file that nobody can see.
+  constexpr int kTimes = FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME;
+  if (inode.gone() && (which & FUSE_SET_ATTR_CTIME) != 0 &&
+      (which & ~kTimes) == 0) {
+    const struct stat nothing = {};
+    fuse_reply_attr(request, &nothing, 0);
+    return;
+  }
   if (!inode.good(request)) return;
   if ((which & FUSE_SET_ATTR_SIZE) != 0) {
     const auto cut =
