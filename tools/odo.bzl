@@ -49,43 +49,6 @@ _header_check = rule(
     },
 )
 
-def _header_tidy_impl(ctx):
-    context = ctx.attr.library[CcInfo].compilation_context
-    stamp = ctx.actions.declare_file(ctx.label.name + ".ok")
-    source = ctx.actions.declare_file(ctx.label.name + ".cc")
-    ctx.actions.write(source, "".join(
-        ['#include "%s"\n' % header.short_path for header in ctx.files.hdrs],
-    ))
-    ctx.actions.run_shell(
-        outputs = [stamp],
-        inputs = depset([source, ctx.file._config], transitive = [context.headers]),
-        command = "clang-tidy-19 --quiet --config-file=\"$1\" --header-filter=\"$2\" \"$3\" -- " +
-                  "-I. \"${@:5}\" 2>&1 | grep -v 'warnings generated' >&2; " +
-                  "[ \"${PIPESTATUS[0]}\" = 0 ] && : > \"$4\"",
-        arguments = [
-            ctx.file._config.path,
-            ctx.label.package + "/[^/]*[.]h$",
-            source.path,
-            stamp.path,
-        ] + HOST_COPTS,
-        mnemonic = "OdoTidy",
-        progress_message = "Tidying %s" % ctx.label.package,
-        use_default_shell_env = True,
-    )
-    return [DefaultInfo(files = depset([stamp]))]
-
-# clang-tidy over the headers of a library, all in one source: most of its time
-# goes into what they include. Manual: ./odo test asks for these by kind in its
-# lint step, so that an ordinary build does not wait for them.
-_header_tidy = rule(
-    implementation = _header_tidy_impl,
-    attrs = {
-        "hdrs": attr.label_list(allow_files = [".h"], mandatory = True),
-        "library": attr.label(providers = [CcInfo], mandatory = True),
-        "_config": attr.label(default = "//:.clang-tidy", allow_single_file = True),
-    },
-)
-
 def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, testonly = False, linkopts = []):
     """A header-only library, and the proof that each header stands alone.
 
@@ -113,14 +76,6 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
         hdrs = hdrs,
         library = ":" + name,
         modes = ["clang", "gcc"] + ([] if hosted else ["freestanding"]),
-        testonly = testonly,
-        visibility = ["//visibility:private"],
-    )
-    _header_tidy(
-        name = name + "_tidy",
-        hdrs = hdrs,
-        library = ":" + name,
-        tags = ["manual"],
         testonly = testonly,
         visibility = ["//visibility:private"],
     )

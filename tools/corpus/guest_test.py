@@ -109,7 +109,7 @@ class GuestDamageTest(_CorpusCase):
         for number, (name, patch) in enumerate(batch):
             raw = self.work / f"variant{number}.img"
             self.corpus.damaged(name, patch, raw)
-            disks.append(raw)
+            disks.append(boot.Disk(raw))
             label = patch.get("pfs") or "DATA"
             script += [f"echo ==variant {number}", f"mount vd{number}@{label}",
                        "ls -l -a -R /", "sha256 -r /", "echo ==end"]
@@ -129,7 +129,7 @@ class GuestDamageTest(_CorpusCase):
         subprocess.run(command, check=False, timeout=_BOOT_LIMIT_S,
                        stdin=subprocess.DEVNULL)
         for disk in disks:
-            disk.unlink()
+            disk.path.unlink()
         text = log.read_bytes().decode(errors="replace")
         parts = re.split(r"==variant \d+", text)[1:]
         self.assertEqual(len(parts), len(batch), text[-2000:])

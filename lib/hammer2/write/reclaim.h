@@ -17,7 +17,7 @@ enum class Reclaim : bool {
 };
 
 // `state` is a FreemapState, or the reserved one, which goes as staged does.
-template <SpaceMutation kMutation = SpaceMutation::kNone>
+template <SpaceMutation Mutation = SpaceMutation::kNone>
 [[nodiscard]] constexpr unsigned next_state(unsigned state, bool used,
                                             Reclaim reclaim) {
   using enum format::FreemapState;
@@ -25,7 +25,7 @@ template <SpaceMutation kMutation = SpaceMutation::kNone>
   constexpr auto kStagedBits = static_cast<unsigned>(kMaybeFree);
   if (used) return kAllocatedBits;
   if (reclaim == Reclaim::kKeep || state == 0) return state;
-  if constexpr (kMutation == SpaceMutation::kFreeUnstaged) return 0;
+  if constexpr (Mutation == SpaceMutation::kFreeUnstaged) return 0;
   return state == kAllocatedBits ? kStagedBits : 0U;
 }
 

@@ -90,12 +90,12 @@ class SimAtomic {
  private:
   static std::uint64_t to_bits(T value) {
     std::uint64_t bits = 0;
-    std::memcpy(&bits, &value, sizeof value);
+    std::memcpy(&bits, static_cast<const void*>(&value), sizeof value);
     return bits;
   }
   static T from_bits(std::uint64_t bits) {
     T value;
-    std::memcpy(&value, &bits, sizeof value);
+    std::memcpy(static_cast<void*>(&value), &bits, sizeof value);
     return value;
   }
   template <class Change>
