@@ -3,8 +3,10 @@
 // tests notice.
 //
 // A site is a place in the source where an atomic operation or a fence stands.
-// A first run of the tests records the sites; then each site's order is
-// weakened in each possible way, and the tests must fail.
+// A first run of the tests records the sites, and which programs come there;
+// then each site's order is weakened in each possible way, and the tests must
+// fail. A program that never comes to a site does the same as before, whatever
+// its order, so that only the others need be run.
 //
 // Contexts: one host thread.
 #pragma once
@@ -13,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <source_location>
 #include <string>
 #include <tuple>
@@ -53,6 +56,25 @@ class Mutator {
 
   // From now on this one order is weakened; nullptr for none.
   void apply(const Mutation* mutation) { active_ = mutation; }
+  [[nodiscard]] bool is_active() const { return active_ != nullptr; }
+
+  // Around each program of the first run; what it took says which to try first.
+  void begin_program(const std::string& name) { program_ = name; }
+  void end_program(std::uint64_t executions) {
+    costs_[program_] = executions;
+    program_.clear();
+  }
+  // Whether the program comes to the site that is weakened.
+  [[nodiscard]] bool concerns(const std::string& program) const {
+    const auto site =
+        sites_.find(Key{active_->file, active_->line, active_->column,
+                        active_->kind, active_->from});
+    return site == sites_.end() || site->second.contains(program);
+  }
+  [[nodiscard]] std::uint64_t cost(const std::string& program) const {
+    const auto cost = costs_.find(program);
+    return cost == costs_.end() ? 0 : cost->second;
+  }
 
   [[nodiscard]] std::memory_order order(std::memory_order order, SiteKind kind,
                                         const std::source_location& where) {
@@ -90,7 +112,8 @@ class Mutator {
               const std::source_location& where) {
     const std::string file = where.file_name();
     if (file.find(component_) == std::string::npos) return;
-    sites_[Key{file, where.line(), where.column(), kind, order}] = true;
+    sites_[Key{file, where.line(), where.column(), kind, order}].insert(
+        program_);
   }
 
   [[nodiscard]] static std::vector<std::memory_order> weaker(
@@ -118,7 +141,9 @@ class Mutator {
 
   std::string component_;
   const Mutation* active_ = nullptr;
-  std::map<Key, bool> sites_;
+  std::map<Key, std::set<std::string>> sites_;
+  std::string program_;  // that is under way
+  std::map<std::string, std::uint64_t> costs_;
 };
 
 }  // namespace odo::sim

@@ -11,10 +11,13 @@
 // Failure: as explore.h.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "lib/platform/sim/explore.h"
 
@@ -53,16 +56,33 @@ struct NamedProgram {
   return options;
 }
 
-// The report of the first that fails, with its name; else of the last.
+// The report of the first that fails, with its name; else of the last. With a
+// mutation, only those that come to its site, the quickest first.
 inline Report explore_all(std::span<const NamedProgram> programs,
                           Mutator* mutator) {
-  Report report;
+  std::vector<const NamedProgram*> order;
+  const bool mutated = mutator != nullptr && mutator->is_active();
   for (const NamedProgram& program : programs) {
-    ExploreOptions options = program.options;
+    if (!mutated || mutator->concerns(program.name)) order.push_back(&program);
+  }
+  if (mutated) {
+    std::sort(order.begin(), order.end(),
+              [&](const NamedProgram* a, const NamedProgram* b) {
+                return std::pair(mutator->cost(a->name), a) <
+                       std::pair(mutator->cost(b->name), b);
+              });
+  }
+  Report report;
+  for (const NamedProgram* program : order) {
+    ExploreOptions options = program->options;
     options.mutator = mutator;
-    report = explore(options, program.run);
+    if (mutator != nullptr && !mutated) mutator->begin_program(program->name);
+    report = explore(options, program->run);
+    if (mutator != nullptr && !mutated) {
+      mutator->end_program(report.executions + report.pruned);
+    }
     if (!report.ok()) {
-      report.failure = program.name + ": " + report.failure;
+      report.failure = program->name + ": " + report.failure;
       break;
     }
   }
