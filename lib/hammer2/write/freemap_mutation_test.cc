@@ -26,6 +26,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,14 +34,11 @@
 #include "lib/block/sim/cuts.h"
 #include "lib/block/sim/zero_device.h"
 #include "lib/hammer2/testing/model/workload.h"
+#include "lib/hammer2/write/testing/power_cuts.h"
 #include "lib/hammer2/write/testing/stage.h"
 
 namespace odo::hammer2::write::testing {
 namespace {
-
-// With one volume header and with four.
-constexpr std::uint64_t kSmallDisk = std::uint64_t{40} << 20;
-constexpr std::uint64_t kLargeDisk = std::uint64_t{8} << 30;
 
 bool is_sanitized() { return std::getenv("ODO_SANITIZER") != nullptr; }
 
@@ -134,13 +132,8 @@ class Proof {
   // The first complaint about a cut, or nothing.
   std::string cut(std::uint64_t seed, std::size_t& cuts) {
     std::string complaint;
-    const block::CutOptions options = {.seed = seed,
-                                       .exhaustive_bound = 6,
-                                       .samples = 3,
-                                       .tears = 2,
-                                       .scatters = 1};
     block::for_each_cut(
-        disk_, options, [&](auto& device, const block::CutInfo& info) {
+        disk_, usual_cuts(seed), [&](auto& device, const block::CutInfo& info) {
           ++cuts;
           complaint = look_at(device, info);
           return complaint.empty() ? block::Walk::kOn : block::Walk::kStop;
@@ -165,22 +158,17 @@ class Proof {
   }
 
  private:
-  struct Synced {
-    std::size_t flushes;  // of the disk, when it had been done
-    std::string tree;
-  };
-
   void note(const model::FileTree& tree) {
-    synced_.push_back({disk_.flushes(), tree.describe().text()});
+    synced_.note(disk_.flushes(), tree.describe().text());
     for (const Header& header : headers_of(disk_)) {
-      by_tid_.try_emplace(header.mirror_tid, synced_.back().tree);
+      by_tid_.try_emplace(header.mirror_tid, synced_.last());
     }
   }
 
   // Where it shows neither of the trees, or isn't clean.
   template <class Device>
-  static std::string complaint_at(Device& device, const std::string& tree,
-                                  const std::string& other) {
+  static std::string complaint_at(Device& device, std::string_view tree,
+                                  std::string_view other) {
     std::string why;
     const std::string found = describe_device(device, kLabel, why).text();
     if (!why.empty()) return why;
@@ -190,32 +178,21 @@ class Proof {
 
   template <class Device>
   std::string look_at(Device& device, const block::CutInfo& info) {
-    std::size_t last = 0;
-    while (last + 1 < synced_.size() &&
-           synced_[last + 1].flushes <= info.flushes) {
-      ++last;
-    }
-    // Or one that had begun after it.
-    const std::size_t next = std::min(last + 1, synced_.size() - 1);
-    return complaint_at(device, synced_[last].tree, synced_[next].tree);
+    const auto [last, next] = synced_.after(info.flushes);
+    return complaint_at(device, last, next);
   }
 
   block::ZeroDevice zero_;
   Disk disk_;
   Stage<Disk, MutantGround<kMutation>> stage_{disk_};
-  std::vector<Synced> synced_;
+  SyncedStates synced_;
   std::map<std::uint64_t, std::string> by_tid_;  // trees, by headers
 };
-
-constexpr model::WorkloadOptions kShort = {.names = 4,
-                                           .max_write_bytes = 9'000,
-                                           .max_file_bytes = 80'000,
-                                           .persists = 40};
 
 // Random work, cut everywhere.
 template <SpaceMutation kMutation>
 std::string cuts_of(std::uint64_t seed, std::size_t& cuts) {
-  Proof<kMutation> proof(seed % 2 == 0 ? kSmallDisk : kLargeDisk);
+  Proof<kMutation> proof(disk_for(seed));
   model::WorkloadGenerator generator(seed, kShort);
   for (int i = 0; i < 50; ++i) {
     if (!proof.step(generator.next(proof.tree()))) return "noticed at once";

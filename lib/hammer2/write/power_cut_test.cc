@@ -20,14 +20,11 @@
 #include "lib/block/sim/zero_device.h"
 #include "lib/hammer2/testing/model/enumerate.h"
 #include "lib/hammer2/testing/model/workload.h"
+#include "lib/hammer2/write/testing/power_cuts.h"
 #include "lib/hammer2/write/testing/stage.h"
 
 namespace odo::hammer2::write::testing {
 namespace {
-
-// With one volume header and with four.
-constexpr std::uint64_t kSmallDisk = std::uint64_t{40} << 20;
-constexpr std::uint64_t kLargeDisk = std::uint64_t{8} << 30;
 
 bool is_long() { return std::getenv("ODO_LONG") != nullptr; }
 bool is_sanitized() { return std::getenv("ODO_SANITIZER") != nullptr; }
@@ -137,7 +134,7 @@ class PowerCuts {
     if (model::only_persists(operation)) {
       note();
     } else {
-      synced_.push_back({medium_.flushes(), before.describe().text()});
+      synced_.note(medium_.flushes(), before.describe().text());
     }
   }
 
@@ -193,39 +190,26 @@ class PowerCuts {
   }
 
  private:
-  struct Synced {
-    std::size_t flushes;  // of the medium, when it had been done
-    std::string tree;
-  };
-
   // The sync in steps was ended, by its owner or by who needed one of its own.
   void end_sync_under_way(std::size_t flushes) {
     if (!under_way_) return;
-    synced_.push_back({flushes, *under_way_});
+    synced_.note(flushes, *under_way_);
     under_way_.reset();
   }
 
   void note() {
-    synced_.push_back({medium_.flushes(), stage_.tree().describe().text()});
+    synced_.note(medium_.flushes(), stage_.tree().describe().text());
   }
 
   template <class Device>
   std::string look_at(Device& device, const block::CutInfo& info) {
-    std::size_t last = 0;
-    while (last + 1 < synced_.size() &&
-           synced_[last + 1].flushes <= info.flushes) {
-      ++last;
-    }
     std::string why;
     const std::string found = describe_device(device, kLabel, why).text();
     if (!why.empty()) return why;
-    // The last that was done, or one that had begun after it.
-    const bool is_synced =
-        found == synced_[last].tree ||
-        (last + 1 < synced_.size() && found == synced_[last + 1].tree);
-    if (!is_synced) {
+    const auto [last, next] = synced_.after(info.flushes);
+    if (found != last && found != next) {
       return "not a state that was synced:\n" + found + "but\n" +
-             synced_[last].tree;
+             std::string(last);
     }
     for (const auto& [label, tree] : snapshots_) {
       std::string absent;
@@ -241,22 +225,16 @@ class PowerCuts {
   Medium medium_;
   Disk disk_;
   Stage<Disk> stage_{disk_};
-  std::vector<Synced> synced_;
+  SyncedStates synced_;
   std::optional<std::string> under_way_;
   std::size_t flushes_to_come_ = 0;
   std::map<std::string, std::string> snapshots_;
   model::Workload done_;
 };
 
-// Small files: what matters is how often something is written.
-constexpr model::WorkloadOptions kShort = {.names = 4,
-                                           .max_write_bytes = 9'000,
-                                           .max_file_bytes = 80'000,
-                                           .persists = 40};
-
 std::string random_work(std::uint64_t seed, Mutation mutation,
                         std::size_t& cuts) {
-  PowerCuts power(seed % 2 == 0 ? kSmallDisk : kLargeDisk, mutation);
+  PowerCuts power(disk_for(seed), mutation);
   power.start({});
   model::WorkloadGenerator generator(seed, kShort);
   model::FileTree tree;
@@ -267,12 +245,7 @@ std::string random_work(std::uint64_t seed, Mutation mutation,
     if (::testing::Test::HasFatalFailure()) return "stopped";
   }
   power.end();
-  return power.look({.seed = seed,
-                     .exhaustive_bound = 6,
-                     .samples = 3,
-                     .tears = 2,
-                     .scatters = 1},
-                    cuts);
+  return power.look(usual_cuts(seed), cuts);
 }
 
 TEST(PowerCutTest, RandomWork) {
@@ -287,9 +260,8 @@ TEST(PowerCutTest, RandomWork) {
 
 // Work goes on while a sync is under way, and some of it needs a sync of its
 // own.
-std::string work_beside_syncs(std::uint64_t seed, Mutation mutation,
-                              std::size_t& cuts) {
-  PowerCuts power(seed % 2 == 0 ? kSmallDisk : kLargeDisk, mutation);
+std::string work_beside_syncs(std::uint64_t seed, std::size_t& cuts) {
+  PowerCuts power(disk_for(seed), Mutation::kNone);
   power.start({});
   model::WorkloadOptions options = kShort;
   options.persists = seed % 4 == 0 ? 5 : 0;
@@ -308,20 +280,14 @@ std::string work_beside_syncs(std::uint64_t seed, Mutation mutation,
     if (::testing::Test::HasFatalFailure()) return "stopped";
   }
   power.end();
-  return power.look({.seed = seed,
-                     .exhaustive_bound = 6,
-                     .samples = 3,
-                     .tears = 2,
-                     .scatters = 1},
-                    cuts);
+  return power.look(usual_cuts(seed), cuts);
 }
 
 TEST(PowerCutTest, WorkGoesOnDuringASync) {
   const std::uint64_t seeds = is_long() ? 2000 : is_sanitized() ? 1 : 5;
   std::size_t cuts = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    ASSERT_EQ(work_beside_syncs(seed, Mutation::kNone, cuts), "")
-        << "seed " << seed;
+    ASSERT_EQ(work_beside_syncs(seed, cuts), "") << "seed " << seed;
   }
   std::printf("%zu cuts\n", cuts);
   EXPECT_GT(cuts, seeds * 500);
@@ -365,25 +331,25 @@ TEST(PowerCutTest, ShortWorkOfEveryKind) {
   std::size_t cuts = 0;
   std::size_t workloads = 0;
   bool stopped = false;
-  (void)model::for_each_workload(options, [&](const model::Workload& workload,
-                                              std::size_t number) {
-    if (stopped) return;
-    PowerCuts power(number % 2 == 0 ? kSmallDisk : kLargeDisk, Mutation::kNone);
-    power.start(model::small_start());
-    for (const model::Operation& operation : workload) {
-      power.step(operation);
-    }
-    power.end();
-    const std::string complaint = power.look({.seed = number,
-                                              .exhaustive_bound = 5,
-                                              .samples = 2,
-                                              .tears = 1,
-                                              .scatters = 1},
-                                             cuts);
-    EXPECT_EQ(complaint, "") << "workload " << number;
-    stopped = ::testing::Test::HasFailure();
-    ++workloads;
-  });
+  (void)model::for_each_workload(
+      options, [&](const model::Workload& workload, std::size_t number) {
+        if (stopped) return;
+        PowerCuts power(disk_for(number), Mutation::kNone);
+        power.start(model::small_start());
+        for (const model::Operation& operation : workload) {
+          power.step(operation);
+        }
+        power.end();
+        const std::string complaint = power.look({.seed = number,
+                                                  .exhaustive_bound = 5,
+                                                  .samples = 2,
+                                                  .tears = 1,
+                                                  .scatters = 1},
+                                                 cuts);
+        EXPECT_EQ(complaint, "") << "workload " << number;
+        stopped = ::testing::Test::HasFailure();
+        ++workloads;
+      });
   std::printf("%zu workloads, %zu cuts\n", workloads, cuts);
   EXPECT_GT(cuts, workloads * 10);
 }
