@@ -2,13 +2,14 @@
 // A block device over a file descriptor of the host: a raw image or a disk.
 //
 // Contexts: thread. pread() and pwrite() keep no position, so any number of
-//   threads may read and write at once.
+//   threads may read and write at once; flushes go one after the other.
 // Ownership: owns the descriptor and closes it.
 // Units: the size is what the descriptor has when it is opened, rounded down to
 //   whole blocks.
 // Failure: create() answers an errno; read() answers kIo for every failed or
 //   short read, write() and flush() for every failure, such as a descriptor
-//   that isn't open for writing.
+//   that isn't open for writing. After a flush() that failed all others do: the
+//   kernel tells of what it has lost but once, to whoever asks first.
 #pragma once
 
 #include <fcntl.h>
@@ -21,6 +22,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include "lib/base/bits.h"
@@ -54,12 +57,14 @@ class FileDevice {
       : descriptor_(std::exchange(other.descriptor_, -1)),
         block_bytes_(other.block_bytes_),
         size_bytes_(other.size_bytes_),
-        is_disk_(other.is_disk_) {}
+        is_disk_(other.is_disk_),
+        flushes_(std::move(other.flushes_)) {}
   FileDevice& operator=(FileDevice&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
     block_bytes_ = other.block_bytes_;
     size_bytes_ = other.size_bytes_;
     is_disk_ = other.is_disk_;
+    std::swap(flushes_, other.flushes_);
     return *this;
   }
   ~FileDevice() {
@@ -91,7 +96,9 @@ class FileDevice {
     return {};
   }
   [[nodiscard]] Result<void> flush() {
-    if (::fdatasync(descriptor_) != 0) return fail(Error::kIo);
+    const std::scoped_lock turn(flushes_->mutex);
+    flushes_->failed |= ::fdatasync(descriptor_) != 0;
+    if (flushes_->failed) return fail(Error::kIo);
     return {};
   }
 
@@ -125,10 +132,17 @@ class FileDevice {
   FileDevice(int descriptor, std::uint32_t block_bytes)
       : descriptor_(descriptor), block_bytes_(block_bytes) {}
 
+  // Stays where it is when the device moves.
+  struct Flushes {
+    std::mutex mutex;
+    bool failed = false;
+  };
+
   int descriptor_;
   std::uint32_t block_bytes_;
   std::uint64_t size_bytes_ = 0;
   bool is_disk_ = false;
+  std::unique_ptr<Flushes> flushes_ = std::make_unique<Flushes>();
 };
 
 static_assert(PrefetchingDevice<FileDevice>);

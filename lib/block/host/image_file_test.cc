@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/block/host/image_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -115,6 +117,23 @@ TEST(FileDeviceTest, ShrunkenFileFailsInsteadOfReadingShort) {
   std::vector<std::byte> block(512);
   EXPECT_TRUE(device->read(0, block));
   EXPECT_EQ(device->read(4096, block).error(), Error::kIo);
+}
+
+TEST(FileDeviceTest, AFlushThatFailedIsToldToAllLaterOnes) {
+  const std::string path = write_file("flush.img", std::string(4096, 'x'));
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  auto device = FileDevice::create(descriptor);
+  ASSERT_TRUE(device);
+  ASSERT_TRUE(device->flush());
+  // A pipe can't be flushed; then the file is there again.
+  const int file = ::dup(descriptor);
+  std::array<int, 2> pipe = {-1, -1};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  ASSERT_EQ(::dup2(pipe[1], descriptor), descriptor);
+  EXPECT_EQ(device->flush().error(), Error::kIo);
+  ASSERT_EQ(::dup2(file, descriptor), descriptor);
+  EXPECT_EQ(device->flush().error(), Error::kIo);
+  for (const int unused : {file, pipe[0], pipe[1]}) ::close(unused);
 }
 
 TEST(FileDeviceTest, WhatIsDiscardedIsAHole) {

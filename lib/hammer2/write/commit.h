@@ -263,14 +263,15 @@ Result<SyncTicket> Volume<G>::begin_sync() {
 template <Ground G>
 Result<bool> Volume<G>::continue_sync(SyncTicket sync,
                                       const Result<void>& flushed) {
+  // Whoever's sync it is: a device may tell of a failure but once.
+  if (!flushed) {
+    sync_ = {};
+    return fail(media_.note(flushed).error());
+  }
   // Somebody else has ended it, well or not.
   if (sync.tid != sync_.tid) {
     if (read_only()) return fail(Error{.code = Code::kReadOnly});
     return false;
-  }
-  if (!flushed) {
-    sync_ = {};
-    ODO_TRY_VOID(media_.note(flushed));
   }
   if (header_written_) {
     sync_ = {};

@@ -162,6 +162,26 @@ TEST_F(FaultTest, EveryFlush) {
   }
 }
 
+// A flush fails in the hands of one whose sync somebody else has ended: the
+// device may never tell of it again.
+TEST_F(FaultTest, AFlushThatFailsAfterItsSyncHasEnded) {
+  Run run;
+  ASSERT_TRUE(format_disk(run.disk));
+  ASSERT_TRUE(run.stage.enter());
+  auto& volume = run.stage.volume();
+  ASSERT_FALSE(run.stage.perform(model::Create{"/file"}).fault);
+  const auto sync = volume.begin_sync();
+  ASSERT_TRUE(sync);
+  ASSERT_TRUE(sync->pending());
+  ASSERT_TRUE(volume.sync());
+  run.disk.fail_flush(0);
+  const Result<void> flushed = volume.flush_devices();
+  ASSERT_FALSE(flushed);
+  EXPECT_EQ(volume.continue_sync(*sync, flushed).error().code,
+            Code::kDeviceError);
+  EXPECT_TRUE(volume.read_only());
+}
+
 // An operation without memory changes nothing.
 TEST_F(FaultTest, EveryAllocation) {
   Run whole;

@@ -175,7 +175,8 @@ class Volume {
   // which begin_sync() then need not; false when none is left.
   [[nodiscard]] Result<bool> write_back(std::size_t blocks);
   [[nodiscard]] Result<SyncTicket> begin_sync();
-  // Needs devices whose flush() may be called beside their read() and write().
+  // Needs devices whose flush() may be called beside their other calls, and
+  // tells of a failure that another flush() beside it has met.
   [[nodiscard]] Result<void> flush_devices() { return media_.flush_devices(); }
   // True when the devices are to be flushed once more.
   [[nodiscard]] Result<bool> continue_sync(SyncTicket sync,
