@@ -207,15 +207,7 @@ Result<void> Volume<G>::finish(SyncTicket sync) {
 template <Ground G>
 Result<bool> Volume<G>::write_back(std::size_t blocks) {
   if (read_only()) return fail(Error{.code = Code::kReadOnly});
-  auto it = dirty_data_.begin();
-  while (it != dirty_data_.end() && blocks != 0) {
-    DataBlock& block = *it;
-    ++it;
-    if (block.owner->unlinked) continue;
-    ODO_TRY_VOID(store_block(block));
-    --blocks;
-  }
-  return blocks == 0 && it != dirty_data_.end();
+  return store_old_blocks(0, blocks);
 }
 
 // Everything up to the first flush. From here on there is a new transaction:

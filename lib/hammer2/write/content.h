@@ -224,7 +224,8 @@ Result<void> Volume<G>::write_prepared(OpenInode& file, std::uint64_t offset,
 
 // Stores blocks, the oldest first, until at most `keep_bytes` wait.
 template <Ground G>
-Result<void> Volume<G>::store_old_blocks(std::size_t keep_bytes) {
+Result<bool> Volume<G>::store_old_blocks(std::size_t keep_bytes,
+                                         std::size_t most) {
   for (auto it = dirty_data_.begin();
        it != dirty_data_.end() && data_bytes_ > keep_bytes;) {
     DataBlock& block = *it;
@@ -232,9 +233,10 @@ Result<void> Volume<G>::store_old_blocks(std::size_t keep_bytes) {
     // Nobody will find the blocks of a file without a name after a sync():
     // these wait for as long as memory lasts.
     if (keep_bytes == 0 && block.owner->unlinked) continue;
+    if (most-- == 0) return true;
     ODO_TRY_VOID(store_block(block));
   }
-  return {};
+  return false;
 }
 
 // --- Writing -----------------------------------------------------------------

@@ -3,8 +3,8 @@
 // under way share the next, and none holds the volume while devices flush.
 //
 //   GroupSync<Volume<MyGround>, MyLock> syncs(volume);
-//   lock.lock();                  // the lock that everybody takes at the
-//   volume const auto done = syncs.sync(lock);
+//   lock.lock();  // whoever is at the volume has it
+//   const auto done = syncs.sync(lock);
 //
 // Contexts: threads that hold the volume's lock; sync() lets it go and takes it
 //   again, so what was looked at before may have changed after it.

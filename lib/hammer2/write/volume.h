@@ -37,6 +37,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -367,7 +368,10 @@ class Volume {
   [[nodiscard]] Result<void> store_block(DataBlock& block);
   [[nodiscard]] Result<void> replace_data(OpenInode& file,
                                           const format::Blockref& ref);
-  [[nodiscard]] Result<void> store_old_blocks(std::size_t keep_bytes);
+  // True where it stopped for having stored `most`.
+  [[nodiscard]] Result<bool> store_old_blocks(
+      std::size_t keep_bytes,
+      std::size_t most = std::numeric_limits<std::size_t>::max());
   [[nodiscard]] Result<void> write_content(OpenInode& file,
                                            std::uint64_t offset, Bytes from,
                                            std::uint64_t now);
