@@ -58,6 +58,7 @@ void detect_features() {
   put_word(f.vendor_text.data() + 8, first.ecx);
 
   const CpuidResult basic = cpuid(1);
+  f.has_rdrand = (basic.ecx >> 30 & 1) != 0;
   f.has_sse42 = (basic.ecx >> 20 & 1) != 0;
   f.has_hypervisor = (basic.ecx >> 31) != 0;
   f.has_apic = (basic.edx >> 9 & 1) != 0;

@@ -20,6 +20,7 @@ struct Features {
   bool has_smep = false;
   bool has_smap = false;
   bool has_umip = false;
+  bool has_rdrand = false;
   bool has_sse42 = false;  // the crc32 instruction, in general registers
   bool has_apic = false;
   std::uint8_t physical_bits = 36;

@@ -6,8 +6,7 @@
 //
 // Contexts: thread, one CPU.
 // Failure: none.
-// Origin: Intel SDM vol. 1 §7.3.17 (RDRAND); Steele, Lea, Flood, "Fast
-//   splittable pseudorandom number generators" (the mixing).
+// Origin: Intel SDM vol. 1 §7.3.17 (RDRAND).
 #pragma once
 
 #include "lib/base/bytes.h"

@@ -2,22 +2,18 @@
 // Reproducible chance: the same seed gives the same numbers on every host.
 //
 // Contexts: tests.
-// Origin: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
-//   number generators", 2014).
 #pragma once
 
 #include <cstdint>
 
+#include "lib/base/mix.h"
+
 namespace odo::block {
 
 // Spreads one number, or two, over 64 bits.
-[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
+using odo::mix;
 [[nodiscard]] constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  return mix(mix(a + 0x9e3779b97f4a7c15) + b);
+  return mix(mix(a + kMixStep) + b);
 }
 
 class Random {
@@ -25,7 +21,7 @@ class Random {
   constexpr explicit Random(std::uint64_t seed) : state_(seed) {}
 
   constexpr std::uint64_t next() {
-    state_ += 0x9e3779b97f4a7c15;
+    state_ += kMixStep;
     return mix(state_);
   }
 

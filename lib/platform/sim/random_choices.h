@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/base/check.h"
+#include "lib/base/mix.h"
 #include "lib/platform/sim/choices.h"
 
 namespace odo::sim {
@@ -77,14 +78,9 @@ class RandomChoices final : public Choices {
     lowest_ = 0;
   }
 
-  // SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number
-  // Generators", OOPSLA 2014).
   std::uint64_t draw() {
-    state_ += 0x9e3779b97f4a7c15;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
+    state_ += kMixStep;
+    return mix(state_);
   }
 
   // Drawn when first asked for, and never 0 then. Interrupts, whose numbers are
