@@ -10,7 +10,6 @@
 
 #include "kernel/write_ground.h"
 #include "kernel/x86_64/clock.h"
-#include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/devices.h"
 #include "kernel/x86_64/disks.h"
 #include "kernel/x86_64/features.h"
@@ -74,9 +73,7 @@ class Pc {
             x86::tsc_hz()};
   }
 
-  [[nodiscard]] std::uint64_t uptime_ns() {
-    return x86::tsc_to_ns(x86::read_tsc());
-  }
+  [[nodiscard]] std::uint64_t uptime_ns() { return x86::uptime_ns(); }
   [[nodiscard]] std::string_view cmdline() { return info_.command_line(); }
   void reboot() { x86::reset_machine(); }
   void poweroff(std::uint8_t status) { x86::power_off(status); }

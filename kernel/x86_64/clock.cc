@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/clock.h"
 
+#include <algorithm>
+
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/features.h"
 
@@ -30,6 +32,7 @@ struct Look {
 constinit std::uint16_t timer_port = 0;
 constinit Look first_look{};
 constinit std::uint64_t known_hz = 0;
+constinit std::uint64_t latest_ns = 0;
 
 [[nodiscard]] Look look() {
   const std::uint32_t ticks = in32(timer_port) & 0xffffff;
@@ -102,6 +105,11 @@ std::uint64_t tsc_to_ns(std::uint64_t cycles) {
   const std::uint64_t seconds = cycles / hz;
   const std::uint64_t rest = cycles % hz;
   return seconds * kNanosecondsPerSecond + rest * kNanosecondsPerSecond / hz;
+}
+
+std::uint64_t uptime_ns() {
+  latest_ns = std::max(latest_ns, tsc_to_ns(read_tsc()));
+  return latest_ns;
 }
 
 }  // namespace odo::x86

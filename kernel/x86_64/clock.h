@@ -21,7 +21,11 @@ void start_clock(const acpi::Fadt& fadt);
 // Cycles in a second; 0 when it cannot be known.
 [[nodiscard]] std::uint64_t tsc_hz();
 
-// A span of the cycle counter, or the counter itself: time since power-on.
+// A span of the cycle counter.
 [[nodiscard]] std::uint64_t tsc_to_ns(std::uint64_t cycles);
+
+// Since power-on. Never goes back, also where the counter's speed turns out to
+// be another than it seemed.
+[[nodiscard]] std::uint64_t uptime_ns();
 
 }  // namespace odo::x86

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/lwkt_ground.h"
 
-#include <algorithm>
 #include <source_location>
 #include <string_view>
 
@@ -18,8 +17,6 @@ namespace {
 constexpr std::size_t kStackAlignment = 64;
 constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
-constinit std::uint64_t latest_ns = 0;
-
 void tell(const char* kind, const char* name, const char* what,
           const std::source_location& here) {
   log("\nodo: ", kind, " \"", std::string_view(name), "\" ",
@@ -29,10 +26,7 @@ void tell(const char* kind, const char* name, const char* what,
 
 }  // namespace
 
-std::uint64_t LwktGround::now_ns() const {
-  latest_ns = std::max(latest_ns, tsc_to_ns(read_tsc()));
-  return latest_ns;
-}
+std::uint64_t LwktGround::now_ns() const { return uptime_ns(); }
 
 void LwktGround::relax() const { pause(); }
 

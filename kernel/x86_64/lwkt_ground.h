@@ -48,8 +48,7 @@ class LwktGround {
     std::uint32_t count_ = 0;
   };
 
-  // Since power-on. Never goes back, also where the speed of the cycle counter
-  // turns out to be another than it seemed.
+  // Since power-on.
   [[nodiscard]] std::uint64_t now_ns() const;
   void relax() const;
   void fence(std::memory_order order) const { std::atomic_thread_fence(order); }

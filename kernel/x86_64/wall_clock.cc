@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/wall_clock.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "kernel/x86_64/clock.h"
@@ -21,11 +20,8 @@ struct CmosPort {
   }
 };
 
-[[nodiscard]] std::uint64_t uptime_us() { return tsc_to_ns(read_tsc()) / 1000; }
-
 // When the machine was turned on.
 constinit std::optional<std::uint64_t> power_on_us{};
-constinit std::uint64_t latest_us = 0;
 
 }  // namespace
 
@@ -37,11 +33,10 @@ std::uint64_t wall_clock_us() {
       log("odo: clock: ", rtc::describe(now.error()),
           "; time begins at 1970 with power-on\n");
     }
-    const std::uint64_t uptime = uptime_us();
-    power_on_us = now && *now >= uptime ? *now - uptime : 0;
+    const std::uint64_t uptime_us = uptime_ns() / 1000;
+    power_on_us = now && *now >= uptime_us ? *now - uptime_us : 0;
   }
-  latest_us = std::max(latest_us, *power_on_us + uptime_us());
-  return latest_us;
+  return *power_on_us + uptime_ns() / 1000;
 }
 
 }  // namespace odo::x86
