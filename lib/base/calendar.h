@@ -21,6 +21,8 @@ struct Moment {
   std::uint32_t minute;
   std::uint32_t second;
   std::uint32_t microsecond;
+
+  bool operator==(const Moment&) const = default;
 };
 
 [[nodiscard]] constexpr Moment moment_of(std::uint64_t us_since_1970) {
@@ -54,7 +56,8 @@ struct Moment {
       .microsecond = static_cast<std::uint32_t>(us_since_1970 % kUsPerSecond)};
 }
 
-// The other way, of a moment from 1970 on whose numbers are in their ranges.
+// The other way, of a moment from 1970 on; where its numbers are in none of
+// their ranges, moment_of() of the answer is another moment.
 [[nodiscard]] constexpr std::uint64_t us_of(const Moment& at) {
   constexpr std::uint64_t kDaysTo1970 = 719'468;
   // January and February belong to the year before, which began in March.

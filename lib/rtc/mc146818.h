@@ -78,14 +78,6 @@ template <RegisterPort P>
   return tens * 10 + ones;
 }
 
-[[nodiscard]] constexpr std::uint32_t days_in(std::uint64_t year,
-                                              std::uint32_t month) {
-  constexpr std::array<std::uint8_t, 12> kDays = {31, 28, 31, 30, 31, 30,
-                                                  31, 31, 30, 31, 30, 31};
-  // Between 1970 and 2069 every fourth year is a leap year.
-  return kDays[month - 1] + (month == 2 && year % 4 == 0 ? 1U : 0U);
-}
-
 [[nodiscard]] constexpr Result<std::uint64_t> decode(const Registers& shown) {
   const std::uint8_t modes = shown[6];
   const bool is_binary = (modes & kBinary) != 0;
@@ -106,21 +98,19 @@ template <RegisterPort P>
     if (hour < 1 || hour > 12) return fail(Error::kImpossible);
     hour = hour % 12 + (is_pm ? 12 : 0);
   }
-  if (second > 59 || minute > 59 || hour > 23 || month < 1 || month > 12 ||
-      year > 99) {
-    return fail(Error::kImpossible);
-  }
-  const std::uint64_t full_year = (year < 70 ? 2000 : 1900) + year;
-  if (day < 1 || day > days_in(full_year, month)) {
-    return fail(Error::kImpossible);
-  }
-  return us_of({.year = full_year,
-                .month = month,
-                .day = day,
-                .hour = hour,
-                .minute = minute,
-                .second = second,
-                .microsecond = 0});
+  if (year > 99) return fail(Error::kImpossible);
+  const Moment moment = {
+      .year = std::uint64_t{year < 70 ? 2000U : 1900U} + year,
+      .month = month,
+      .day = day,
+      .hour = hour,
+      .minute = minute,
+      .second = second,
+      .microsecond = 0};
+  // Numbers that make no date and time of day are those of another moment.
+  const std::uint64_t us = us_of(moment);
+  if (moment_of(us) != moment) return fail(Error::kImpossible);
+  return us;
 }
 
 }  // namespace detail
