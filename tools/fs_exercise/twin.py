@@ -153,6 +153,25 @@ class Twin:
                 file.seek(0)
                 return file.read(), os.fstat(file.fileno()).st_nlink
 
+        def zeros(at: str) -> None:
+            # Over what is there: a whole block of them may become a hole.
+            descriptor = os.open(at + one, os.O_RDWR | os.O_NONBLOCK)
+            try:
+                end = min(os.fstat(descriptor).st_size, offset + size)
+                if end > offset:
+                    os.pwrite(descriptor, bytes(end - offset), offset)
+            finally:
+                os.close(descriptor)
+
+        def unlinked(at: str) -> bytes:
+            # A file that is open outlives its name.
+            with open(at + one, "r+b") as file:
+                os.unlink(at + one)
+                file.seek(offset)
+                file.write(data)
+                file.seek(0)
+                return file.read()
+
         def truncate(at: str) -> None:
             # To the size that it has, Linux may leave the time alone.
             if os.path.isfile(at + one) and os.path.getsize(at + one) == size:
@@ -166,6 +185,8 @@ class Twin:
             ("open and write", 5, write),
             ("read", 2, read),
             ("rename under a held file", 1, held),
+            ("write zeros", 1, zeros),
+            ("write to a file that is unlinked", 1, unlinked),
             ("mkdir", 3, create_mode),
             ("rmdir", 2, lambda at: os.rmdir(at + one)),
             ("unlink", 2, lambda at: os.unlink(at + one)),

@@ -9,17 +9,15 @@ import contextlib
 import ctypes
 import errno
 import os
-import random
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
 import unittest
-from collections.abc import Callable
 from pathlib import Path
 
+from tools.fs_exercise import twin
 from tools.h2fuse import h2fuse_test as reading
 
 _H2 = os.environ.get("ODO_H2", "tools/h2/h2")
@@ -32,107 +30,6 @@ def h2(*words: str) -> str:
                          check=False, timeout=_LIMIT_S)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
-
-
-class Twin:
-    """Does one thing in two places, and wants one outcome."""
-
-    def __init__(self, ours: Path, theirs: Path, seed: int) -> None:
-        self.places = (ours, theirs)
-        self.random = random.Random(seed)
-
-    def name(self) -> str:
-        draw = self.random.random()
-        if draw < 0.04:
-            return "x" * self.random.choice((64, 65, 255, 256))
-        folder = self.random.choice(("", "", "p/", "q/", "p/r/"))
-        return folder + self.random.choice("abcdef")
-
-    def both(self, act: Callable[[Path], object]) -> None:
-        outcomes = []
-        for place in self.places:
-            try:
-                outcomes.append(("done", act(place)))
-            except OSError as error:
-                outcomes.append(("failed", error.errno))
-        if outcomes[0] != outcomes[1]:
-            raise AssertionError(f"{self.what}: {outcomes}")
-
-    def step(self) -> None:
-        draw = self.random
-        one, other = self.name(), self.name()
-        data = draw.randbytes(draw.choice((0, 1, 500, 513, 5000, 70000)))
-        offset = draw.choice((0, 0, 100, 511, 65536, 100_000, 300_000))
-        size = draw.choice((0, 1, 512, 513, 65535, 65536, 65537, 200_000))
-        kind = draw.randrange(15)
-        self.what = (kind, one, other, len(data), offset, size)
-
-        def write(place: Path) -> None:
-            descriptor = os.open(place / one, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                os.pwrite(descriptor, data, offset)
-            finally:
-                os.close(descriptor)
-
-        def append(place: Path) -> None:
-            with open(place / one, "ab") as file:
-                file.write(data)
-
-        def punch(place: Path) -> None:
-            # Zeros over the middle, as a hole punch has it.
-            descriptor = os.open(place / one, os.O_RDWR)
-            try:
-                end = min(os.fstat(descriptor).st_size, offset + size)
-                if end > offset:
-                    os.pwrite(descriptor, bytes(end - offset), offset)
-            finally:
-                os.close(descriptor)
-
-        def held(place: Path) -> bytes:
-            # A file that is open outlives its name.
-            with open(place / one, "r+b") as file:
-                os.unlink(place / one)
-                file.seek(offset)
-                file.write(data)
-                file.seek(0)
-                return file.read()
-
-        acts: list[Callable[[Path], object]] = [
-            write, write, append, punch, held,
-            lambda place: os.mkdir(place / one),
-            lambda place: os.rmdir(place / one),
-            lambda place: os.unlink(place / one),
-            lambda place: os.rename(place / one, place / other),
-            lambda place: os.rename(place / one, place / other),
-            lambda place: os.link(place / one, place / other,
-                                  follow_symlinks=False),
-            lambda place: os.symlink(other, place / one),
-            lambda place: os.truncate(place / one, size),
-            lambda place: os.chmod(place / one, draw_mode),
-            lambda place: os.utime(place / one, ns=(5_000_000, draw_time)),
-        ]
-        draw_mode = draw.randrange(0o1000)
-        draw_time = draw.randrange(1 << 50) * 1000
-        self.both(acts[kind])
-
-
-def describe(root: Path) -> dict[str, tuple]:
-    """All that the two places must agree about."""
-    tree = {}
-    for folder, folders, files in os.walk(root):
-        for name in folders + files:
-            path = Path(folder, name)
-            status = path.lstat()
-            is_folder = stat.S_ISDIR(status.st_mode)
-            content: object = None
-            if stat.S_ISREG(status.st_mode):
-                content = path.read_bytes()
-            elif stat.S_ISLNK(status.st_mode):
-                content = os.readlink(path)
-            tree[str(path.relative_to(root))] = (
-                oct(status.st_mode), None if is_folder else status.st_nlink,
-                None if is_folder else status.st_size, content)
-    return tree
 
 
 class WriteTest(reading._MountCase):  # pylint: disable=protected-access
@@ -153,18 +50,15 @@ class WriteTest(reading._MountCase):  # pylint: disable=protected-access
             h2("pfs-create", str(self.image), label)
             with reading.Mount(self.at, "--rw", str(self.image),
                                "@" + label) as mount:
-                for place in (self.at, theirs):
-                    os.makedirs(place / "p/r")
-                    os.mkdir(place / "q")
-                twin = Twin(self.at, theirs, seed)
+                both = twin.Twin((self.at, theirs), seed)
                 for _ in range(400):
-                    twin.step()
-                self.assertEqual(describe(self.at), describe(theirs))
+                    both.step()
+                self.assertEqual(twin.describe(self.at), twin.describe(theirs))
                 self.assertEqual(mount.end(), 0, mount.lines())
             self.expect_clean()
             # And as the reader sees it.
             with reading.Mount(self.at, str(self.image), "@" + label) as mount:
-                self.assertEqual(describe(self.at), describe(theirs))
+                self.assertEqual(twin.describe(self.at), twin.describe(theirs))
                 mount.end()
 
     def test_what_was_synced_survives_a_kill(self) -> None:
