@@ -16,7 +16,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
+
+#include "lib/block/host/descriptor.h"
 
 namespace odo::fs_exercise {
 
@@ -34,27 +35,18 @@ T good(T result, const char* call) {
   return result;
 }
 
-// A descriptor with a scope.
+// An open file with a scope, whose close() may be asked what it says.
 class Descriptor {
  public:
   Descriptor() = default;
   Descriptor(const std::string& path, int flags, mode_t mode = 0)
-      : number_(good(::open(path.c_str(), flags | O_CLOEXEC, mode), "open")) {}
-  Descriptor(Descriptor&& other) noexcept
-      : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
+      : own_(good(::open(path.c_str(), flags | O_CLOEXEC, mode), "open")) {}
 
-  void close() { good(::close(std::exchange(number_, -1)), "close"); }
-  [[nodiscard]] int operator*() const { return number_; }
+  void close() { good(::close(own_.release()), "close"); }
+  [[nodiscard]] int operator*() const { return own_.get(); }
 
  private:
-  int number_ = -1;
+  block::Descriptor own_{-1};
 };
 
 inline void write_all(int file, std::size_t offset, std::string_view bytes) {
