@@ -11,11 +11,11 @@
 // Contexts: one host thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <set>
 #include <source_location>
 #include <string>
 #include <tuple>
@@ -56,24 +56,21 @@ class Mutator {
 
   // From now on this one order is weakened; nullptr for none.
   void apply(const Mutation* mutation) { active_ = mutation; }
-  [[nodiscard]] bool is_active() const { return active_ != nullptr; }
 
-  // Around each program of the first run; what it took says which to try first.
-  void begin_program(const std::string& name) { program_ = name; }
-  void end_program(std::uint64_t executions) {
-    costs_[program_] = executions;
-    program_.clear();
-  }
-  // Whether the program comes to the site that is weakened.
-  [[nodiscard]] bool concerns(const std::string& program) const {
+  // Before each program. False where it never comes to the site that is
+  // weakened: then it needn't be run.
+  [[nodiscard]] bool begin_program(const std::string& name) {
+    if (active_ == nullptr) {
+      programs_.push_back(name);
+      return true;
+    }
     const auto site =
         sites_.find(Key{active_->file, active_->line, active_->column,
                         active_->kind, active_->from});
-    return site == sites_.end() || site->second.contains(program);
-  }
-  [[nodiscard]] std::uint64_t cost(const std::string& program) const {
-    const auto cost = costs_.find(program);
-    return cost == costs_.end() ? 0 : cost->second;
+    return site == sites_.end() ||
+           std::ranges::any_of(site->second, [&](std::size_t number) {
+             return number == 0 || programs_[number - 1] == name;
+           });
   }
 
   [[nodiscard]] std::memory_order order(std::memory_order order, SiteKind kind,
@@ -112,8 +109,13 @@ class Mutator {
               const std::source_location& where) {
     const std::string file = where.file_name();
     if (file.find(component_) == std::string::npos) return;
-    sites_[Key{file, where.line(), where.column(), kind, order}].insert(
-        program_);
+    // Each operation of the first run comes here: programs come one after the
+    // other, so that a look at the last suffices.
+    std::vector<std::size_t>& programs =
+        sites_[Key{file, where.line(), where.column(), kind, order}];
+    if (programs.empty() || programs.back() != programs_.size()) {
+      programs.push_back(programs_.size());
+    }
   }
 
   [[nodiscard]] static std::vector<std::memory_order> weaker(
@@ -141,9 +143,9 @@ class Mutator {
 
   std::string component_;
   const Mutation* active_ = nullptr;
-  std::map<Key, std::set<std::string>> sites_;
-  std::string program_;  // that is under way
-  std::map<std::string, std::uint64_t> costs_;
+  std::vector<std::string> programs_;  // of the first run
+  // By numbers, from 1 on, of the programs that come there; 0 is none of them.
+  std::map<Key, std::vector<std::size_t>> sites_;
 };
 
 }  // namespace odo::sim

@@ -11,13 +11,10 @@
 // Failure: as explore.h.
 #pragma once
 
-#include <algorithm>
 #include <cctype>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "lib/platform/sim/explore.h"
 
@@ -57,32 +54,17 @@ struct NamedProgram {
 }
 
 // The report of the first that fails, with its name; else of the last. With a
-// mutation, only those that come to its site, the quickest first.
+// mutation, only those that come to its site are run.
 inline Report explore_all(std::span<const NamedProgram> programs,
                           Mutator* mutator) {
-  std::vector<const NamedProgram*> order;
-  const bool mutated = mutator != nullptr && mutator->is_active();
-  for (const NamedProgram& program : programs) {
-    if (!mutated || mutator->concerns(program.name)) order.push_back(&program);
-  }
-  if (mutated) {
-    std::sort(order.begin(), order.end(),
-              [&](const NamedProgram* a, const NamedProgram* b) {
-                return std::pair(mutator->cost(a->name), a) <
-                       std::pair(mutator->cost(b->name), b);
-              });
-  }
   Report report;
-  for (const NamedProgram* program : order) {
-    ExploreOptions options = program->options;
+  for (const NamedProgram& program : programs) {
+    if (mutator != nullptr && !mutator->begin_program(program.name)) continue;
+    ExploreOptions options = program.options;
     options.mutator = mutator;
-    if (mutator != nullptr && !mutated) mutator->begin_program(program->name);
-    report = explore(options, program->run);
-    if (mutator != nullptr && !mutated) {
-      mutator->end_program(report.executions + report.pruned);
-    }
+    report = explore(options, program.run);
     if (!report.ok()) {
-      report.failure = program->name + ": " + report.failure;
+      report.failure = program.name + ": " + report.failure;
       break;
     }
   }
