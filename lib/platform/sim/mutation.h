@@ -50,12 +50,20 @@ struct Mutation {
 
 class Mutator {
  public:
+  static constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
+
   // Records the sites whose file name ends in `component` (a folder or file,
   // such as "lib/tokens/"); anything else isn't the component's.
   explicit Mutator(std::string component) : component_(std::move(component)) {}
 
   // From now on this one order is weakened; nullptr for none.
   void apply(const Mutation* mutation) { active_ = mutation; }
+
+  // From now on a program is given up after so many executions.
+  void limit(std::uint64_t executions) { most_executions_ = executions; }
+  [[nodiscard]] std::uint64_t most_executions() const {
+    return most_executions_;
+  }
 
   // Before each program. False where it never comes to the site that is
   // weakened: then it needn't be run.
@@ -143,6 +151,7 @@ class Mutator {
 
   std::string component_;
   const Mutation* active_ = nullptr;
+  std::uint64_t most_executions_ = kNoLimit;
   std::vector<std::string> programs_;  // of the first run
   // By numbers, from 1 on, of the programs that come there; 0 is none of them.
   std::map<Key, std::vector<std::size_t>> sites_;

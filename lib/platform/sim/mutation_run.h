@@ -9,11 +9,14 @@
 //
 // Contexts: one host thread.
 // Complexity: one run of the tests a mutation; a run ends at its first failure.
+//   Those that are known to be equivalent have a short one; ODO_LONG has it
+//   whole.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -55,14 +58,23 @@ struct Equivalent {
   std::string_view reason;
 };
 
+namespace detail {
+constexpr std::uint64_t kFirstLook = 2000;
+}
+
 // `component` is a part of the file names whose sites are mutated. `tests` runs
-// everything with the given mutator and returns the first failing report.
+// everything with the given mutator, each program for as long as that lets it,
+// and returns the first failing report.
 inline MutationReport run_mutations(
     const std::string& component, const std::function<Report(Mutator*)>& tests,
     const std::vector<Equivalent>& equivalents = {},
     std::FILE* progress = nullptr) {
+  const bool whole = std::getenv("ODO_LONG") != nullptr;
   MutationReport report;
   Mutator mutator(component);
+  // That the tests hold to their end is for the tests to say. A site that is
+  // missed here has too few programs run, and its mutations survive.
+  mutator.limit(detail::kFirstLook);
   const Report baseline = tests(&mutator);
   if (!baseline.ok()) {
     report.baseline_failure = baseline.text();
@@ -71,13 +83,20 @@ inline MutationReport run_mutations(
   const std::vector<Mutation> all = mutator.mutations();
   report.sites = mutator.sites();
   for (const Mutation& mutation : all) {
-    mutator.apply(&mutation);
-    const bool caught = !tests(&mutator).ok();
     const std::string name = mutation.name();
     const auto known = std::find_if(
         equivalents.begin(), equivalents.end(), [&](const Equivalent& e) {
           return name.find(e.place) != std::string::npos;
         });
+    mutator.apply(&mutation);
+    // The program that catches a mutation needs a few executions for it, while
+    // those that don't would run to their end.
+    mutator.limit(detail::kFirstLook);
+    bool caught = !tests(&mutator).ok();
+    if (!caught && (whole || known == equivalents.end())) {
+      mutator.limit(Mutator::kNoLimit);
+      caught = !tests(&mutator).ok();
+    }
     if (caught) {
       report.killed.push_back(name);
     } else if (known != equivalents.end()) {

@@ -11,6 +11,7 @@
 // Failure: as explore.h.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <cstdint>
 #include <span>
@@ -59,9 +60,13 @@ inline Report explore_all(std::span<const NamedProgram> programs,
                           Mutator* mutator) {
   Report report;
   for (const NamedProgram& program : programs) {
-    if (mutator != nullptr && !mutator->begin_program(program.name)) continue;
     ExploreOptions options = program.options;
-    options.mutator = mutator;
+    if (mutator != nullptr) {
+      if (!mutator->begin_program(program.name)) continue;
+      options.mutator = mutator;
+      options.executions =
+          std::min(options.executions, mutator->most_executions());
+    }
     report = explore(options, program.run);
     if (!report.ok()) {
       report.failure = program.name + ": " + report.failure;
