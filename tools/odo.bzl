@@ -10,39 +10,60 @@ _MODES = {
     "freestanding": ["clang++-19"] + FREESTANDING_COPTS,
 }
 
+# The mode that asks for most: what compiles in it alone has included all that it
+# needs, and other modes then only have to accept it.
+def _strictest(modes):
+    return "freestanding" if "freestanding" in modes else "clang"
+
 def _header_check_impl(ctx):
     context = ctx.attr.library[CcInfo].compilation_context
     stamps = []
     for mode in ctx.attr.modes:
         stamp = ctx.actions.declare_file("{}.{}.ok".format(ctx.label.name, mode))
+        alone = ctx.attr.alone_in_all or mode == _strictest(ctx.attr.modes)
 
         # One action for all of them: setting one up costs as much as compiling
         # a small header.
         ctx.actions.run_shell(
             outputs = [stamp],
             inputs = context.headers,
-            command = "stamp=$1; count=$2; shift 2; headers=(\"${@:1:count}\"); " +
-                      "for header in \"${headers[@]}\"; do " +
-                      "printf '#include \"%s\"\\n' \"$header\" | " +
-                      "\"${@:count+1}\" -I. -x c++ -fsyntax-only - || " +
-                      "{ echo \"$header: doesn't compile alone\" >&2; exit 1; }; " +
-                      "done; : > \"$stamp\"",
-            arguments = [stamp.path, str(len(ctx.files.hdrs))] +
-                        [header.short_path for header in ctx.files.hdrs] +
-                        _MODES[mode],
+            command = """
+                stamp=$1; how=$2; count=$3; shift 3
+                headers=("${@:1:count}"); compile=("${@:count+1}")
+                check() {
+                  printf '#include "%s"\\n' "$@" |
+                    "${compile[@]}" -I. -x c++ -fsyntax-only -
+                }
+                if [[ $how == together ]]; then
+                  check "${headers[@]}" || exit 1
+                else
+                  for header in "${headers[@]}"; do
+                    check "$header" ||
+                      { echo "$header: doesn't compile alone" >&2; exit 1; }
+                  done
+                fi
+                : > "$stamp"
+            """,
+            arguments = [
+                stamp.path,
+                "alone" if alone else "together",
+                str(len(ctx.files.hdrs)),
+            ] + [header.short_path for header in ctx.files.hdrs] + _MODES[mode],
             mnemonic = "OdoHeader",
-            progress_message = "Compiling headers of %s alone (%s)" % (ctx.label.package, mode),
+            progress_message = "Compiling headers of %s (%s)" % (ctx.label.package, mode),
             use_default_shell_env = True,
         )
         stamps.append(stamp)
     return [DefaultInfo(files = depset(stamps))]
 
-# Compiles each header of a library as a source of its own, in each mode. The
-# sandbox holds only the headers of declared dependencies, so an include across
-# an undeclared edge, and with it across a floor, fails here.
+# Compiles the headers of a library: each as a source of its own in the mode that
+# asks for most, all as one in the others; with //tools:long, each in every mode.
+# The sandbox holds only the headers of declared dependencies, so an include
+# across an undeclared edge, and with it across a floor, fails here.
 _header_check = rule(
     implementation = _header_check_impl,
     attrs = {
+        "alone_in_all": attr.bool(),
         "hdrs": attr.label_list(allow_files = [".h"], mandatory = True),
         "library": attr.label(providers = [CcInfo], mandatory = True),
         "modes": attr.string_list(mandatory = True),
@@ -76,6 +97,10 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
         hdrs = hdrs,
         library = ":" + name,
         modes = ["clang", "gcc"] + ([] if hosted else ["freestanding"]),
+        alone_in_all = select({
+            "//tools:long": True,
+            "//conditions:default": False,
+        }),
         testonly = testonly,
         visibility = ["//visibility:private"],
     )

@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
     if "ODO_CORPUS_DIR" not in os.environ and _CORPUS.is_dir():
         os.environ["ODO_CORPUS_DIR"] = str(_CORPUS.resolve())
     if arguments.long:
-        extra.append("--test_env=ODO_LONG=1")
+        extra += ["--test_env=ODO_LONG=1", "--define=odo_long=1"]
     steps: dict[str, Callable[[], "bazel_results.Outcome"]] = {
         "lint": lint.run,
         "test": _bazel_step(None, arguments.targets,
