@@ -21,7 +21,6 @@
 #endif
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -45,9 +44,13 @@ template <Polynomial Poly, std::size_t Distance>
     reg = times_x(Poly, reg);
   }
   for (std::size_t k = 0; k < 4; ++k) {
-    for (std::size_t byte = 1; byte < 256; ++byte) {
-      const auto low = static_cast<std::size_t>(std::countr_zero(byte));
-      tables[k][byte] = tables[k][byte & (byte - 1)] ^ image[8 * k + low];
+    std::uint32_t* const table = tables[k].data();
+    for (std::size_t bit = 0; bit < 8; ++bit) {
+      const std::size_t top = std::size_t{1} << bit;
+      const std::uint32_t its = image[8 * k + bit];
+      for (std::size_t low = 0; low < top; ++low) {
+        table[top + low] = table[low] ^ its;
+      }
     }
   }
   return tables;
