@@ -15,6 +15,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "tools/h2/host_words.h"
@@ -86,7 +87,17 @@ class WritingServer::Loan {
 WritingServer::WritingServer(h2::ChangedVolume& volume, DamageLog& log,
                              const std::string& label,
                              std::chrono::seconds interval)
-    : volume_(volume), log_(log), syncs_(*volume), interval_(interval) {
+    : volume_(volume),
+      log_(log),
+      sync_behind_(*volume),
+      syncs_(*volume, sync_behind_),
+      interval_(interval) {
+  volume_.check(sync_behind_.init());
+  for (unsigned i = 0; i < std::max(1U, std::thread::hardware_concurrency());
+       ++i) {
+    helpers_.push_back(std::make_unique<Behind>(*volume));
+    volume_.check(helpers_.back()->init());
+  }
   const h2::Held root = volume.root(label);
   root_ = &*root;
   volume_->hold(*root_);
@@ -438,6 +449,21 @@ void WritingServer::write(fuse_req_t request, fuse_ino_t number, Bytes from,
       volume_->write(*inode, static_cast<std::uint64_t>(offset), from);
   if (!written) return fail(request, written.error());
   fuse_reply_write(request, from.size());
+  help_store();
+}
+
+// Whoever writes faster than its data are stored lends a hand, so that what
+// waits doesn't reach the limit at which everybody would.
+void WritingServer::help_store() {
+  constexpr int kBlocks = 4;  // more than one request brings
+  if (helpers_.empty()) return;
+  auto helper = std::move(helpers_.back());
+  helpers_.pop_back();
+  for (int i = 0; i < kBlocks && volume_->is_behind(); ++i) {
+    // What went wrong, later calls will tell.
+    if (!helper->store_one(mutex_).value_or(false)) break;
+  }
+  helpers_.push_back(std::move(helper));
 }
 
 void WritingServer::sync(fuse_req_t request) {

@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string_view>
 #include <thread>
@@ -29,10 +30,11 @@
 #include <vector>
 
 #include "lib/hammer2/write/group_sync.h"
+#include "lib/hammer2/write/host/volume_lock.h"
+#include "lib/hammer2/write/write_behind.h"
 #include "tools/h2/changed_volume.h"
 #include "tools/h2fuse/errors.h"
 #include "tools/h2fuse/page.h"
-#include "tools/h2fuse/volume_lock.h"
 
 namespace odo::h2fuse {
 
@@ -52,9 +54,11 @@ class WritingServer {
 
  private:
   using OpenInode = hammer2::write::OpenInode;
+  using VolumeLock = hammer2::write::VolumeLock;
   using Lock = std::scoped_lock<VolumeLock>;
-
-  using Syncs = hammer2::write::GroupSync<h2::WritableVolume, VolumeLock>;
+  using Behind = hammer2::write::WriteBehind<h2::WriteGround>;
+  using Syncs =
+      hammer2::write::GroupSync<h2::WritableVolume, Behind, VolumeLock>;
 
   // An inode for the time of one request.
   class Loan;
@@ -109,6 +113,7 @@ class WritingServer {
             off_t offset, Listing listing);
   void statfs(fuse_req_t request);
 
+  void help_store();
   void serve_syncs(const std::stop_token& stop);
 
   h2::ChangedVolume& volume_;
@@ -117,7 +122,9 @@ class WritingServer {
   // Under mutex_:
   OpenInode* root_ = nullptr;
   std::unordered_map<fuse_ino_t, OpenFile> open_;
+  Behind sync_behind_;
   Syncs syncs_;
+  std::vector<std::unique_ptr<Behind>> helpers_;  // that nobody uses now
 
   std::chrono::seconds interval_;
   std::jthread syncer_;

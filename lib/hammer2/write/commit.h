@@ -204,12 +204,6 @@ Result<void> Volume<G>::finish(SyncTicket sync) {
   return {};
 }
 
-template <Ground G>
-Result<bool> Volume<G>::write_back(std::size_t blocks) {
-  if (read_only()) return fail(Error{.code = Code::kReadOnly});
-  return store_old_blocks(0, blocks);
-}
-
 // Everything up to the first flush. From here on there is a new transaction:
 // what it frees, this one's header refers to.
 template <Ground G>

@@ -19,16 +19,31 @@ namespace odo::hammer2::write {
 
 // --- Data that wait to be written --------------------------------------------
 
+// Leaves them to whoever is encoding them.
+template <Ground G>
+void Volume<G>::let_go_of_bytes(DataBlock& block) {
+  if (block.outgoing != nullptr) {
+    block.outgoing->block = nullptr;
+    block.outgoing = nullptr;
+  } else if (block.bytes != nullptr) {
+    ground_.deallocate(block.bytes, block.size, kDataAlign);
+  }
+  block.bytes = nullptr;
+}
+
 template <Ground G>
 Result<void> Volume<G>::enlarge(DataBlock& block, std::uint32_t size) {
-  if (size <= block.size) return {};
+  return size <= block.size ? Result<void>{} : replace_bytes(block, size);
+}
+
+// A copy of the block's bytes, and zeros up to `size`, in their place.
+template <Ground G>
+Result<void> Volume<G>::replace_bytes(DataBlock& block, std::uint32_t size) {
   void* memory = ground_.allocate(size, kDataAlign);
   if (memory == nullptr) return fail(no_memory(size));
   auto* bytes = static_cast<std::byte*>(memory);
-  if (block.bytes != nullptr) {
-    copy_bytes(MutableBytes(bytes, size), Bytes(block.bytes, block.size));
-    ground_.deallocate(block.bytes, block.size, kDataAlign);
-  }
+  copy_bytes(MutableBytes(bytes, size), Bytes(block.bytes, block.size));
+  let_go_of_bytes(block);
   zero_bytes(MutableBytes(bytes, size).subspan(block.size));
   data_bytes_ += size - block.size;
   block.bytes = bytes;
@@ -43,6 +58,9 @@ Result<DataBlock*> Volume<G>::data_block(OpenInode& file, std::uint64_t offset,
                                          std::uint32_t size, bool old) {
   if (DataBlock* block = file.blocks.find(offset)) {
     ODO_TRY_VOID(enlarge(*block, size));
+    if (block->outgoing != nullptr) {
+      ODO_TRY_VOID(replace_bytes(*block, block->size));
+    }
     return block;
   }
   void* memory = ground_.allocate(sizeof(DataBlock), alignof(DataBlock));
@@ -89,9 +107,7 @@ void Volume<G>::free_block(DataBlock& block) {
   dirty_data_.erase(block);
   --data_blocks_;
   data_bytes_ -= block.size;
-  if (block.bytes != nullptr) {
-    ground_.deallocate(block.bytes, block.size, kDataAlign);
-  }
+  let_go_of_bytes(block);
   block.~DataBlock();
   ground_.deallocate(&block, sizeof(DataBlock), alignof(DataBlock));
 }
@@ -179,22 +195,74 @@ Result<void> Volume<G>::place_data(OpenInode& file, std::uint64_t offset,
   return done;
 }
 
+// Bytes of the block that will be stored; the block is enlarged to that.
 template <Ground G>
-Result<void> Volume<G>::store_block(DataBlock& block) {
-  OpenInode& file = *block.owner;
-  const format::InodeMeta& meta = file.chain->inode().meta;
+Result<std::uint32_t> Volume<G>::stored_size(DataBlock& block) {
+  const format::InodeMeta& meta = block.owner->chain->inode().meta;
   ODO_ASSERT(meta.size > block.offset);
   const std::uint64_t length =
       std::min<std::uint64_t>(meta.size - block.offset, kBlockBytes);
   const std::uint32_t size = data_block_bytes(length);
   ODO_TRY_VOID(enlarge(block, size));
-  ODO_TRY_VOID(
-      place_data(file, block.offset,
-                 encoder_.prepare(DataMethods::of(meta),
-                                  Bytes(block.bytes, size), outgoing_.span())));
+  return size;
+}
+
+// The block is as it was prepared; it waits no longer.
+template <Ground G>
+Result<void> Volume<G>::finish_block(DataBlock& block,
+                                     const PreparedBlock& prepared) {
+  OpenInode& file = *block.owner;
+  ODO_TRY_VOID(place_data(file, block.offset, prepared));
   free_block(block);
   if (file.holds == 0 && file.blocks.first() == nullptr) close_inode(file);
   return {};
+}
+
+template <Ground G>
+Result<bool> Volume<G>::take_block(OutgoingBlock& out) {
+  if (read_only()) return fail(Error{.code = Code::kReadOnly});
+  for (DataBlock& block : dirty_data_) {
+    if (block.outgoing != nullptr || block.owner->unlinked) continue;
+    ODO_TRY(const std::uint32_t size, stored_size(block));
+    out = {.block = &block,
+           .bytes = block.bytes,
+           .allocated = block.size,
+           .size = size,
+           .methods = DataMethods::of(block.owner->chain->inode().meta)};
+    block.outgoing = &out;
+    return true;
+  }
+  return false;
+}
+
+template <Ground G>
+Result<void> Volume<G>::store_block(OutgoingBlock& out,
+                                    const PreparedBlock& prepared) {
+  Result<void> done;
+  if (DataBlock* block = out.block) {
+    const Result<std::uint32_t> size = stored_size(*block);
+    if (!size) {
+      done = fail(size.error());
+    } else if (out.block != nullptr && *size == out.size) {
+      // Of a file that has grown since, more of the block is stored.
+      done = finish_block(*block, prepared);
+    }
+    if (out.block != nullptr) {
+      // It waits on, with its bytes.
+      block->outgoing = nullptr;
+      return done;
+    }
+  }
+  ground_.deallocate(out.bytes, out.allocated, kDataAlign);
+  return done;
+}
+
+template <Ground G>
+Result<void> Volume<G>::store_block(DataBlock& block) {
+  ODO_TRY(const std::uint32_t size, stored_size(block));
+  return finish_block(
+      block, encoder_.prepare(DataMethods::of(block.owner->chain->inode().meta),
+                              Bytes(block.bytes, size), outgoing_.span()));
 }
 
 template <Ground G>
@@ -224,8 +292,7 @@ Result<void> Volume<G>::write_prepared(OpenInode& file, std::uint64_t offset,
 
 // Stores blocks, the oldest first, until at most `keep_bytes` wait.
 template <Ground G>
-Result<bool> Volume<G>::store_old_blocks(std::size_t keep_bytes,
-                                         std::size_t most) {
+Result<void> Volume<G>::store_old_blocks(std::size_t keep_bytes) {
   for (auto it = dirty_data_.begin();
        it != dirty_data_.end() && data_bytes_ > keep_bytes;) {
     DataBlock& block = *it;
@@ -233,10 +300,9 @@ Result<bool> Volume<G>::store_old_blocks(std::size_t keep_bytes,
     // Nobody will find the blocks of a file without a name after a sync():
     // these wait for as long as memory lasts.
     if (keep_bytes == 0 && block.owner->unlinked) continue;
-    if (most-- == 0) return true;
     ODO_TRY_VOID(store_block(block));
   }
-  return false;
+  return {};
 }
 
 // --- Writing -----------------------------------------------------------------

@@ -2,7 +2,10 @@
 // Lets many threads ask for a sync of one volume: those who ask while one is
 // under way share the next, and none holds the volume while devices flush.
 //
-//   GroupSync<Volume<MyGround>, MyLock> syncs(volume);
+//   WriteBehind<MyGround> behind(volume);
+//   ODO_TRY_VOID(behind.init());
+//   GroupSync<Volume<MyGround>, WriteBehind<MyGround>, MyLock> syncs(volume,
+//                                                                  behind);
 //   lock.lock();  // whoever is at the volume has it
 //   const auto done = syncs.sync(lock);
 //
@@ -13,9 +16,9 @@
 //   S2. a request is answered by a sync that began after it was made: whoever
 //       leads takes the requests that are there when begin_sync() has answered.
 // Failure: everyone whose request a sync was for is told what came of it.
-// Bounds: the lock is held for kBlocksAtOnce blocks of data at a time, then for
-//   what has changed since and for the inodes and indirect blocks, as many as
-//   Limits let be in memory, and never for a flush.
+// Bounds: the lock is held to store one block of data at a time, then for what
+//   has changed since and for the inodes and indirect blocks, as many as Limits
+//   let be in memory, and never while data are encoded or devices flush.
 // Complexity: one sync for any number of requests that wait.
 // Origin: group commit: DeWitt et al., "Implementation Techniques for Main
 //   Memory Database Systems" (SIGMOD 1984), section 5.2.
@@ -31,24 +34,20 @@
 namespace odo::hammer2::write {
 
 // wait() lets the lock go and takes it again, at the earliest when somebody
-// called wake_all() since; wake_all() is called with the lock held. pass() lets
-// those who wait for the lock have it before it takes it again.
+// called wake_all() since; wake_all() is called with the lock held.
 template <class L>
 concept SyncLock = requires(L& lock) {
   { lock.lock() } -> std::same_as<void>;
   { lock.unlock() } -> std::same_as<void>;
-  { lock.pass() } -> std::same_as<void>;
   { lock.wait() } -> std::same_as<void>;
   { lock.wake_all() } -> std::same_as<void>;
 };
 
-// `V` is a Volume, or has its sync in steps.
-template <class V, SyncLock L>
+// `V` is a Volume, or has its sync in steps; `B` is its WriteBehind.
+template <class V, class B, SyncLock L>
 class GroupSync {
  public:
-  static constexpr std::size_t kBlocksAtOnce = 16;
-
-  explicit GroupSync(V& volume) : volume_(volume) {}
+  GroupSync(V& volume, B& behind) : volume_(volume), behind_(behind) {}
   GroupSync(const GroupSync&) = delete;
   GroupSync& operator=(const GroupSync&) = delete;
 
@@ -106,9 +105,8 @@ class GroupSync {
     const auto begin = [&]() -> decltype(volume_.begin_sync()) {
       // What is written meanwhile comes behind what waits already.
       for (std::size_t i = 0; i < kMostTurns; ++i) {
-        ODO_TRY(const bool more, volume_.write_back(kBlocksAtOnce));
+        ODO_TRY(const bool more, behind_.store_one(lock));
         if (!more) break;
-        lock.pass();
       }
       return volume_.begin_sync();
     };
@@ -125,9 +123,10 @@ class GroupSync {
   }
 
   // More than the waiting data that Limits usually allow.
-  static constexpr std::size_t kMostTurns = 64;
+  static constexpr std::size_t kMostTurns = 1024;
 
   V& volume_;
+  B& behind_;
   bool is_led_ = false;
   Requests waiting_;
 };

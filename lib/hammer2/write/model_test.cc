@@ -65,6 +65,54 @@ TEST_P(ModelTest, DoesAsTheModelDoes) {
   stage.leave();
 }
 
+// Blocks that are stored by somebody else while the work goes on: which is then
+// of every kind, ends files under them, and makes the volume forget everything.
+TEST_P(ModelTest, DoesSoWhileBlocksAreEncoded) {
+  const std::uint64_t seed = GetParam();
+  std::vector<std::byte> storage(std::size_t{96} << 20);
+  Disk disk(storage, 512);
+  ASSERT_TRUE(format_disk(disk));
+  Stage<Disk> stage(disk);
+  ASSERT_TRUE(stage.enter(Limits{}));
+  model::WorkloadGenerator generator(seed, {.names = 3});
+  block::Random random(seed);
+  std::size_t stored = 0;
+  // Up to two are at it at once, and a third is the volume itself.
+  const auto work = [&](auto& self, unsigned depth) -> void {
+    for (std::uint64_t i = random.below(5); i > 0; --i) {
+      if (depth < 2 && random.below(3) == 0) {
+        const auto one =
+            stage.store_beside([&] { self(self, depth + 1); }, depth == 1);
+        ASSERT_TRUE(one);
+        stored += *one ? 1 : 0;
+        continue;
+      }
+      const auto step = stage.perform(generator.next(stage.tree()));
+      ASSERT_FALSE(step.fault) << text_of(*step.fault);
+      ASSERT_EQ(step.disagreement, "") << "seed " << seed;
+      if (HasFatalFailure()) return;
+    }
+  };
+  const int rounds = is_long() ? 5000 : 600;
+  for (int i = 0; i < rounds; ++i) {
+    work(work, 0);
+    if (HasFatalFailure()) return;
+    if (i % 20 != 19) continue;
+    ASSERT_TRUE(stage.volume().sync());
+    expect_same(
+        disk, stage.tree(),
+        "seed " + std::to_string(seed) + ", round " + std::to_string(i));
+    if (HasFatalFailure()) return;
+    if (i % 100 != 99) continue;
+    ASSERT_TRUE(stage.store_beside([&] {
+      stage.leave();
+      ASSERT_TRUE(stage.enter(Limits{}));
+    }));
+  }
+  EXPECT_GT(stored, static_cast<std::size_t>(rounds) / 8);
+  stage.leave();
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest,
                          ::testing::Range<std::uint64_t>(1, 9));
 

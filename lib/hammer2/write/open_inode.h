@@ -12,8 +12,20 @@
 #include "lib/base/list.h"
 #include "lib/base/tree.h"
 #include "lib/hammer2/write/chain.h"
+#include "lib/hammer2/write/encoder.h"
 
 namespace odo::hammer2::write {
+
+struct DataBlock;
+
+// Bytes that are being encoded while others have the volume.
+struct OutgoingBlock {
+  DataBlock* block = nullptr;  // null once it has other bytes, or is gone
+  std::byte* bytes = nullptr;
+  std::uint32_t allocated = 0;
+  std::uint32_t size = 0;  // to be stored, of these
+  DataMethods methods = {};
+};
 
 // Up to 64 KiB of a file's content that the medium doesn't have.
 struct DataBlock {
@@ -22,6 +34,9 @@ struct DataBlock {
   std::byte* bytes = nullptr;  // zero from the file's end on
   std::uint32_t size = 0;      // of bytes; a power of two from 1 to 64 KiB
   bool unwritten = false;      // made for a write that may yet fail
+  // Who else has the bytes: nobody changes them then, and whoever has a use for
+  // others leaves these to it.
+  OutgoingBlock* outgoing = nullptr;
   TreeHook by_offset = {};
   ListHook by_age = {};
 

@@ -154,9 +154,7 @@ class PowerCuts {
   // other threads go on while the devices flush.
   void sync_beside(const std::function<void()>& work) {
     auto& volume = stage_.volume();
-    const auto more_to_store = volume.write_back(1);
-    ASSERT_TRUE(more_to_store);
-    work();
+    ASSERT_TRUE(stage_.store_beside(work));
     const auto sync = volume.begin_sync();
     ASSERT_TRUE(sync);
     // Whoever ends it: this is the state that it leaves.

@@ -37,7 +37,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -154,6 +153,8 @@ class Volume {
   // Forgets the volume and whatever was not synced.
   void forget();
 
+  [[nodiscard]] G& ground() { return ground_; }
+  [[nodiscard]] const check::Checks& checks() const { return checks_; }
   [[nodiscard]] const VolumeInfo& info() const {
     return media_.volumes().info();
   }
@@ -172,9 +173,6 @@ class Volume {
   // a sync of its own, and begin_sync() itself, first ends the one under way;
   // its owner then finds nothing more to do.
   //
-  // Stores up to so many of the blocks of file data that have waited longest,
-  // which begin_sync() then need not; false when none is left.
-  [[nodiscard]] Result<bool> write_back(std::size_t blocks);
   [[nodiscard]] Result<SyncTicket> begin_sync();
   // Needs devices whose flush() may be called beside their other calls, and
   // tells of a failure that another flush() beside it has met.
@@ -184,6 +182,19 @@ class Volume {
                                            const Result<void>& flushed);
   // A write or a flush has failed.
   [[nodiscard]] bool read_only() const { return media_.failed(); }
+
+  // --- File data that wait, stored beside other calls ------------------------
+  // For WriteBehind, which knows how to use the first two: it encodes what
+  // take_block() answers without the lock, and brings it back. False where
+  // nothing waits that isn't being encoded.
+  [[nodiscard]] Result<bool> take_block(OutgoingBlock& out);
+  // Unless it has changed, in which case it goes on waiting.
+  [[nodiscard]] Result<void> store_block(OutgoingBlock& out,
+                                         const PreparedBlock& prepared);
+  // Half of what may wait does.
+  [[nodiscard]] bool is_behind() const {
+    return data_bytes_ > limits_.data_bytes / 2;
+  }
 
   // --- PFSs -----------------------------------------------------------------
   // In the order of their keys; false, and `out` untouched, after the last.
@@ -360,6 +371,9 @@ class Volume {
                                               std::uint64_t offset,
                                               std::uint32_t size, bool old);
   [[nodiscard]] Result<void> enlarge(DataBlock& block, std::uint32_t size);
+  [[nodiscard]] Result<void> replace_bytes(DataBlock& block,
+                                           std::uint32_t size);
+  void let_go_of_bytes(DataBlock& block);
   void free_block(DataBlock& block);
   [[nodiscard]] Result<bool> find_twin(const PreparedBlock& block,
                                        format::Blockref& ref);
@@ -368,10 +382,10 @@ class Volume {
   [[nodiscard]] Result<void> store_block(DataBlock& block);
   [[nodiscard]] Result<void> replace_data(OpenInode& file,
                                           const format::Blockref& ref);
-  // True where it stopped for having stored `most`.
-  [[nodiscard]] Result<bool> store_old_blocks(
-      std::size_t keep_bytes,
-      std::size_t most = std::numeric_limits<std::size_t>::max());
+  [[nodiscard]] Result<std::uint32_t> stored_size(DataBlock& block);
+  [[nodiscard]] Result<void> finish_block(DataBlock& block,
+                                          const PreparedBlock& prepared);
+  [[nodiscard]] Result<void> store_old_blocks(std::size_t keep_bytes);
   [[nodiscard]] Result<void> write_content(OpenInode& file,
                                            std::uint64_t offset, Bytes from,
                                            std::uint64_t now);

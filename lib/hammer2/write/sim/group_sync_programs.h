@@ -45,10 +45,6 @@ class SimTurn {
   // One lock inside another: the analysis knows the inner one alone.
   void lock() ODO_NO_THREAD_SAFETY_ANALYSIS { lock_.lock(); }
   void unlock() ODO_NO_THREAD_SAFETY_ANALYSIS { lock_.unlock(); }
-  void pass() {
-    unlock();
-    lock();
-  }
   // A wake-up between the two is not lost.
   void wait() {
     ODO_CHECK(count_ < sleepers_.size());
@@ -89,11 +85,6 @@ class SimVolume {
   }
   [[nodiscard]] std::size_t syncs() const { return syncs_; }
 
-  [[nodiscard]] Result<bool> write_back(std::size_t /*blocks*/) {
-    // One more turn for each sync, so that others get in between.
-    turns_ = (turns_ + 1) % 2;
-    return turns_ == 1;
-  }
   [[nodiscard]] Result<Ticket> begin_sync() {
     if (failed_) return fail(Error{.code = Code::kReadOnly});
     if (is_under_way_) Engine::current().fail("two syncs at once");
@@ -134,10 +125,24 @@ class SimVolume {
   std::size_t durable_ = 0;
   std::size_t syncs_ = 0;
   std::size_t flushes_ = 0;
-  std::size_t turns_ = 0;
   bool is_under_way_ = false;
   bool has_header_ = false;
   bool failed_ = false;
+};
+
+// Has one block to store for each sync, so that others get in between.
+class SimWriteBehind {
+ public:
+  [[nodiscard]] Result<bool> store_one(SimTurn& turn) {
+    has_stored_ = !has_stored_;
+    if (!has_stored_) return false;
+    turn.unlock();
+    turn.lock();
+    return true;
+  }
+
+ private:
+  bool has_stored_ = false;
 };
 
 class SyncScene {
@@ -167,7 +172,8 @@ class SyncScene {
 
   SimTurn turn;
   SimVolume volume;
-  GroupSync<SimVolume, SimTurn> syncs{volume};
+  SimWriteBehind behind;
+  GroupSync<SimVolume, SimWriteBehind, SimTurn> syncs{volume, behind};
   std::size_t failures = 0;
 };
 

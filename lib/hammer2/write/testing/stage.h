@@ -20,6 +20,7 @@
 #include "lib/hammer2/write/format_volume.h"
 #include "lib/hammer2/write/host/ground.h"
 #include "lib/hammer2/write/testing/driver.h"
+#include "lib/hammer2/write/write_behind.h"
 
 namespace odo::hammer2::write::testing {
 
@@ -98,6 +99,12 @@ class Stage {
     ground_.stop_clock(now_us_);
     Disk* disks[] = {&disk_};
     ODO_TRY_VOID(volume_.open(disks, limits));
+    if (!is_ready_) {
+      for (WriteBehind<StageGround>& behind : behind_) {
+        ODO_TRY_VOID(behind.init());
+      }
+      is_ready_ = true;
+    }
     ODO_TRY(root_, volume_.open_pfs(kLabel));
     driver_ = std::make_unique<Driver<StageGround>>(volume_, *root_);
     return {};
@@ -133,6 +140,19 @@ class Stage {
             {}};
   }
 
+  // Has a block of file data stored, and others at work before and after it is
+  // encoded; they may do the same `once` more.
+  template <class Work>
+  [[nodiscard]] Result<bool> store_beside(Work work, bool once = false) {
+    struct Away {
+      Work& work;
+      void unlock() { work(); }
+      void lock() { work(); }
+    };
+    Away away{work};
+    return behind_[once ? 1 : 0].store_one(away);
+  }
+
   // Time in which nothing happens.
   void wait(std::uint64_t us) { now_us_ += us; }
 
@@ -147,6 +167,9 @@ class Stage {
   Disk& disk_;
   StageGround ground_;
   Volume<StageGround> volume_{ground_};
+  std::array<WriteBehind<StageGround>, 2> behind_ = {
+      WriteBehind<StageGround>(volume_), WriteBehind<StageGround>(volume_)};
+  bool is_ready_ = false;  // these have memory
   OpenInode* root_ = nullptr;
   std::unique_ptr<Driver<StageGround>> driver_;
   model::FileTree tree_;
