@@ -86,9 +86,12 @@ class BlockStore {
   [[nodiscard]] const VolumeSet<Device>& volumes() const { return volumes_; }
 
   // For who writes to the devices: what was read around the last block may not
-  // serve the next. Cached blocks stay, as a block that is written anew has
-  // another check code; one without a code is never written in place.
-  void forget_surroundings() { raw_length_ = 0; }
+  // serve the next, and neither may what is cached of blocks whose check code
+  // doesn't tell them from others that were in their place.
+  void note_write() {
+    raw_length_ = 0;
+    ++writes_;
+  }
 
   // The block that `ref` refers to, which stands in a tree of kind `tree`. For
   // an indirect block, `range` is what it covers. A data block comes
@@ -143,13 +146,21 @@ class BlockStore {
 
   static constexpr std::uint64_t kClusterBytes = 16384;
 
-  [[nodiscard]] static BlockId identify(const format::Blockref& ref,
-                                        Tree tree) {
+  [[nodiscard]] static bool has_telling_code(const format::Blockref& ref) {
+    const format::CheckMethod method = format::check_method(ref.methods);
+    return method == format::CheckMethod::kXxhash64 ||
+           method == format::CheckMethod::kSha192;
+  }
+
+  [[nodiscard]] BlockId identify(const format::Blockref& ref, Tree tree) const {
     BlockId id;
     id.data_off = ref.data_off;
     // Identical data may be shared under different keys.
     id.key = ref.type == format::BlockType::kData ? 0 : ref.key;
     copy_bytes(id.check, Bytes(ref.check.bytes).first(id.check.size()));
+    if (!has_telling_code(ref)) {
+      store_le(id.check.data() + (id.check.size() - sizeof(writes_)), writes_);
+    }
     id.type = ref.type;
     id.methods = ref.methods;
     id.keybits = ref.keybits;
@@ -274,6 +285,7 @@ class BlockStore {
   MutableBytes raw_;              // kMaxAllocBytes
   std::uint64_t raw_offset_ = 0;  // of what raw_ holds, all volumes' space
   std::uint64_t raw_length_ = 0;
+  std::uint64_t writes_ = 0;  // that it was told of
 };
 
 }  // namespace odo::hammer2

@@ -79,7 +79,7 @@ class Media {
     const Volume* volume = volumes().find(offset, from.size());
     if (volume == nullptr) return fail(error_for(offset, from.size()));
     if (failed_) return fail(Error{.code = Code::kReadOnly});
-    store_.forget_surroundings();
+    store_.note_write();
     return noted(told(volume->device->write(offset - volume->offset, from),
                       offset, from.size()));
   }

@@ -3,6 +3,7 @@
 // outcome and, whenever it is synced, about the tree.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -29,6 +30,18 @@ void expect_same(Disk& disk, const model::FileTree& tree,
   ASSERT_EQ(complaint_about(disk), "") << where;
 }
 
+// Every check and compression method has its turn, inherited by all there is.
+void use_methods(Stage<Disk>& stage, std::uint64_t seed) {
+  constexpr std::array kChecks = {
+      CheckMethod::kXxhash64, CheckMethod::kNone,   CheckMethod::kIscsi32,
+      CheckMethod::kDisabled, CheckMethod::kSha192, CheckMethod::kFreemap};
+  constexpr std::array kComps = {CompMethod::kLz4, CompMethod::kNone,
+                                 CompMethod::kZlib, CompMethod::kAutozero};
+  ASSERT_TRUE(stage.volume().set_attributes(
+      stage.root(), {.comp = kComps[seed / 2 % kComps.size()],
+                     .check = kChecks[seed % kChecks.size()]}));
+}
+
 class ModelTest : public ::testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(ModelTest, DoesAsTheModelDoes) {
@@ -39,6 +52,7 @@ TEST_P(ModelTest, DoesAsTheModelDoes) {
   ASSERT_TRUE(format_disk(disk));
   Stage<Disk> stage(disk);
   ASSERT_TRUE(stage.enter());
+  use_methods(stage, seed);
   model::WorkloadGenerator generator(seed, {.names = seed % 3 == 0 ? 40U : 5U});
   model::Workload done;
   const int steps = is_long() ? 20000 : 1500;
@@ -74,6 +88,7 @@ TEST_P(ModelTest, DoesSoWhileBlocksAreEncoded) {
   ASSERT_TRUE(format_disk(disk));
   Stage<Disk> stage(disk);
   ASSERT_TRUE(stage.enter(Limits{}));
+  use_methods(stage, seed);
   model::WorkloadGenerator generator(seed, {.names = 3});
   block::Random random(seed);
   std::size_t stored = 0;
