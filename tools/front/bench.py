@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
                      "bench/h2/create_bench.py",
                      "bench/h2/h2_bench.py",
                      "bench/h2fuse/h2fuse_bench.py",
+                     "bench/h2fuse/write_bench.py",
                      "bench/instructions/instructions.py",
                      "bench/malloc/app_bench.py",
                      "bench/malloc/malloc_bench.py", *argv])

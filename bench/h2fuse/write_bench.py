@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""h2fuse --rw on HAMMER2 beside fuse2fs on ext4: the same work on empty volumes.
+
+`untar-20K` unpacks 20,000 small files, unmounts, and waits for the server to end,
+so that all is in the image; `dbench-4` is the throughput of four of dbench's
+clients, `fsync-4KiB` random writes of 4 KiB, an fsync after each, by one and by
+four jobs of fio. Images lie in memory (/dev/shm where there is one): what is
+compared is the work of the servers, not a disk. With four jobs it is what they
+share.
+Needs /dev/fuse and root, which may mount without asking.
+"""
+
+import contextlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).absolute().parents[2]
+if not __package__:  # run as a script: imports start at the root all the same
+    sys.path[0] = str(_ROOT)
+
+# pylint: disable=wrong-import-position
+from bench.h2 import create_bench  # noqa: E402
+from bench.h2fuse.h2fuse_bench import LABEL  # noqa: E402
+from tools.bench import script  # noqa: E402
+from tools.bench.model import OURS, BenchError  # noqa: E402
+
+_PEER = "fuse2fs"
+_LIMIT_S = 300
+_MEMORY = Path("/dev/shm")
+_IMAGE_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    unit: str
+    run: Callable[["Mount", int], float]
+    rounds: int = 5
+
+
+class Mount:
+    """A server in the foreground, on a volume that nothing is on yet."""
+
+    def __init__(self, command: list[str], work: Path) -> None:
+        self._work = work
+        self.point = work / "mnt"
+        self._server = subprocess.Popen(
+            [*command, str(self.point)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + _LIMIT_S
+        while not os.path.ismount(self.point):
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"{command[0]} doesn't mount")
+            time.sleep(0.01)
+
+    def tar(self) -> Path:
+        """20,000 files, made once."""
+        made = self._work / "tree.tar"
+        if not made.exists():
+            with tempfile.TemporaryDirectory(dir=self._work) as folder:
+                create_bench.make_small(Path(folder, "tree"))
+                subprocess.run(["tar", "-cf", str(made), "-C", folder, "tree"],
+                               check=True, timeout=_LIMIT_S)
+        return made
+
+    def end(self) -> None:
+        """Unmounts, and waits until everything is in the image."""
+        if self._server.poll() is None:
+            subprocess.run(["umount", str(self.point)], check=True,
+                           timeout=_LIMIT_S)
+            self._server.wait(_LIMIT_S)
+
+
+@contextlib.contextmanager
+def mounted(command: list[str], work: Path) -> Iterator[Mount]:
+    mount = Mount(command, work)
+    try:
+        yield mount
+    finally:
+        mount.end()
+
+
+def _untar(mount: Mount, _seconds: int) -> float:
+    archive = mount.tar()
+    start = time.perf_counter()
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(mount.point),
+                    "--no-same-owner"], check=True, timeout=_LIMIT_S)
+    mount.end()
+    return 20_000 / (time.perf_counter() - start)
+
+
+def _dbench(mount: Mount, seconds: int) -> float:
+    output = subprocess.run(
+        ["dbench", "-t", str(seconds), "-D", str(mount.point), "4"],
+        check=True, capture_output=True, text=True, timeout=_LIMIT_S).stdout
+    found = re.search(r"Throughput ([0-9.]+) MB/sec", output)
+    if found is None:
+        raise BenchError("dbench tells no throughput")
+    return float(found[1]) * 1e6
+
+
+def _fsync(jobs: int) -> Callable[[Mount, int], float]:
+    def run(mount: Mount, seconds: int) -> float:
+        output = subprocess.run(
+            ["fio", "--name=w", f"--directory={mount.point}",
+             f"--numjobs={jobs}", "--group_reporting", "--rw=randwrite",
+             "--bs=4k", "--size=16m", "--fsync=1", "--fallocate=none",
+             f"--runtime={seconds}", "--time_based", "--output-format=json"],
+            check=True, capture_output=True, text=True,
+            timeout=_LIMIT_S).stdout
+        # fio may say something before.
+        result = json.loads(output[output.index("{"):])
+        return float(result["jobs"][0]["write"]["iops"])
+    return run
+
+
+_CASES = (
+    Case("untar-20K", "items/s", _untar),
+    Case("dbench-4", "B/s", _dbench),
+    Case("fsync-4KiB", "items/s", _fsync(1)),
+    Case("fsync-4KiB-four", "items/s", _fsync(4)),
+)
+
+
+def record_name(case: Case, contender: str) -> str:
+    return f"h2fuse/{case.name}/{contender}"
+
+
+class Images:
+    """An empty volume of each kind, made anew for each round."""
+
+    def __init__(self, program: Path, work: Path) -> None:
+        script.require(program, LABEL, (_PEER, "mkfs.ext4", "dbench", "fio"))
+        self._program, self.work = program, work
+        (work / "mnt").mkdir()
+
+    def command(self, contender: str) -> list[str]:
+        image = self.work / f"{contender}.img"
+        image.unlink(missing_ok=True)
+        with image.open("wb") as file:
+            file.truncate(_IMAGE_BYTES)
+        if contender == OURS:
+            make = [str(self._program.parent.parent / "h2/h2"), "mkfs",
+                    "--label=DATA", str(image)]
+            serve = [str(self._program), "--rw", "--foreground", str(image),
+                     "@DATA"]
+        else:
+            make = ["mkfs.ext4", "-q", "-F", "-N", "65536", str(image)]
+            serve = [_PEER, "-f", str(image)]
+        subprocess.run(make, check=True, capture_output=True, timeout=_LIMIT_S)
+        return serve
+
+
+def take(images: Images, cases: list[Case], quick: bool) -> Iterator[dict]:
+    """A record for each round of each contender, taking turns."""
+    order = random.Random(1)
+    for case in cases:
+        for _ in range(1 if quick else case.rounds):
+            for contender in order.sample((OURS, _PEER), 2):
+                with mounted(images.command(contender), images.work) as mount:
+                    value = case.run(mount, 2 if quick else 5)
+                yield {"name": record_name(case, contender), "value": value,
+                       "unit": case.unit, "better": "higher"}
+
+
+def main(argv: list[str]) -> int:
+    arguments = script.parse(argv, __doc__, LABEL)
+    cases = [case for case in _CASES if arguments.only in case.name]
+    names = [record_name(case, contender) for case in cases
+             for contender in (OURS, _PEER)]
+
+    def measure() -> Iterator[dict]:
+        with tempfile.TemporaryDirectory(
+                dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+            images = Images(arguments.program.absolute(),
+                            Path(folder).resolve())
+            yield from take(images, cases, arguments.quick)
+
+    return script.main(arguments, "write_bench", names, measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
