@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "tools/h2/host_words.h"
@@ -53,33 +54,24 @@ std::uint64_t now_us() {
 
 }  // namespace
 
+// For the time that the lock is held.
 class WritingServer::Loan {
  public:
-  Loan(WritingServer& server, fuse_ino_t number)
-      : server_(server), inode_(server.take(number)) {}
+  Loan(WritingServer& server, OpenInode& inode)
+      : server_(server), inode_(&inode) {}
+  Loan(Loan&& other) noexcept
+      : server_(other.server_), inode_(std::exchange(other.inode_, nullptr)) {}
   Loan(const Loan&) = delete;
   Loan& operator=(const Loan&) = delete;
+  Loan& operator=(Loan&&) = delete;
   ~Loan() {
-    if (inode_) server_.volume_->release(**inode_);
+    if (inode_ != nullptr) server_.volume_->release(*inode_);
   }
-  // False once the request is answered with an error.
-  [[nodiscard]] bool good(fuse_req_t request) const {
-    if (inode_) return true;
-    if (inode_.error().code == Code::kNotFound) {
-      fuse_reply_err(request, ESTALE);
-    } else {
-      server_.fail(request, inode_.error());
-    }
-    return false;
-  }
-  [[nodiscard]] bool gone() const {
-    return !inode_ && inode_.error().code == Code::kNotFound;
-  }
-  [[nodiscard]] OpenInode& operator*() const { return **inode_; }
+  [[nodiscard]] OpenInode& operator*() const { return *inode_; }
 
  private:
   WritingServer& server_;
-  Result<OpenInode*> inode_;
+  OpenInode* inode_;
 };
 
 // --- Life --------------------------------------------------------------------
@@ -149,6 +141,52 @@ void WritingServer::serve_syncs(const std::stop_token& stop) {
   }
 }
 
+// --- Answers -----------------------------------------------------------------
+
+// Once the lock is free: who is answered may be back before this returns.
+template <class Work>
+auto WritingServer::under_lock(Work work) {
+  const Lock lock(mutex_);
+  return work();
+}
+
+int WritingServer::refuse(const Error& error) {
+  log_.report(error);
+  return errno_of(error.code);
+}
+
+template <class T>
+WritingServer::Answer<T> WritingServer::told(const Result<T>& result) {
+  if (!result) return odo::fail(refuse(result.error()));
+  if constexpr (std::is_void_v<T>) {
+    return {};
+  } else {
+    return *result;
+  }
+}
+
+void WritingServer::reply(fuse_req_t request, const Answer<void>& answer) {
+  fuse_reply_err(request, answer ? 0 : answer.error());
+}
+
+void WritingServer::reply(fuse_req_t request,
+                          const Answer<fuse_entry_param>& answer) {
+  if (!answer) {
+    fuse_reply_err(request, answer.error());
+  } else {
+    fuse_reply_entry(request, &*answer);
+  }
+}
+
+void WritingServer::reply(fuse_req_t request,
+                          const Answer<struct stat>& answer) {
+  if (!answer) {
+    fuse_reply_err(request, answer.error());
+  } else {
+    fuse_reply_attr(request, &*answer, kForever);
+  }
+}
+
 // --- Inodes ------------------------------------------------------------------
 
 Result<WritingServer::OpenInode*> WritingServer::take(fuse_ino_t number) {
@@ -164,14 +202,12 @@ Result<WritingServer::OpenInode*> WritingServer::take(fuse_ino_t number) {
   return volume_->by_inum(*root_, number);
 }
 
-void WritingServer::fail(fuse_req_t request, const Error& error) {
-  log_.report(error);
-  fuse_reply_err(request, errno_of(error.code));
-}
-
-void WritingServer::answer(fuse_req_t request, const Result<void>& result) {
-  if (!result) return fail(request, result.error());
-  fuse_reply_err(request, 0);
+WritingServer::Answer<WritingServer::Loan> WritingServer::borrow(
+    fuse_ino_t number) {
+  const auto inode = take(number);
+  if (inode) return Loan(*this, **inode);
+  if (inode.error().code == Code::kNotFound) return odo::fail(ESTALE);
+  return odo::fail(refuse(inode.error()));
 }
 
 fuse_entry_param WritingServer::entry_of(const OpenInode& inode) const {
@@ -184,12 +220,12 @@ fuse_entry_param WritingServer::entry_of(const OpenInode& inode) const {
 }
 
 // Gives back the inode that it answers with.
-void WritingServer::reply_entry(fuse_req_t request,
-                                const Result<OpenInode*>& inode) {
-  if (!inode) return fail(request, inode.error());
+WritingServer::Answer<fuse_entry_param> WritingServer::entry_of(
+    const Result<OpenInode*>& inode) {
+  if (!inode) return odo::fail(refuse(inode.error()));
   const fuse_entry_param entry = entry_of(**inode);
   volume_->release(**inode);
-  fuse_reply_entry(request, &entry);
+  return entry;
 }
 
 // Takes over a hold.
@@ -224,60 +260,57 @@ NewInode WritingServer::wanted(fuse_req_t request, const OpenInode& parent,
 
 void WritingServer::lookup(fuse_req_t request, fuse_ino_t parent,
                            const char* name) {
-  const Lock lock(mutex_);
-  const Loan directory(*this, parent);
-  if (!directory.good(request)) return;
-  const auto found = volume_->lookup(*directory, name);
-  if (!found && found.error().code == Code::kNotFound) {
-    // The kernel may remember that there is no such name.
-    fuse_entry_param entry = {};
-    entry.entry_timeout = kForever;
-    fuse_reply_entry(request, &entry);
-    return;
-  }
-  reply_entry(request, found);
+  reply(request, under_lock([&]() -> Answer<fuse_entry_param> {
+          ODO_TRY(const Loan directory, borrow(parent));
+          const auto found = volume_->lookup(*directory, name);
+          if (!found && found.error().code == Code::kNotFound) {
+            // The kernel may remember that there is no such name.
+            fuse_entry_param entry = {};
+            entry.entry_timeout = kForever;
+            return entry;
+          }
+          return entry_of(found);
+        }));
 }
 
 void WritingServer::make(fuse_req_t request, fuse_ino_t parent,
                          const char* name, mode_t mode, dev_t device) {
-  const Lock lock(mutex_);
-  const Loan directory(*this, parent);
-  if (!directory.good(request)) return;
-  reply_entry(request, volume_->make(*directory, name,
-                                     wanted(request, *directory, *volume_, mode,
-                                            device)));
+  reply(request, under_lock([&]() -> Answer<fuse_entry_param> {
+          ODO_TRY(const Loan directory, borrow(parent));
+          return entry_of(volume_->make(
+              *directory, name,
+              wanted(request, *directory, *volume_, mode, device)));
+        }));
 }
 
 void WritingServer::symlink(fuse_req_t request, const char* target,
                             fuse_ino_t parent, const char* name) {
-  const Lock lock(mutex_);
-  const Loan directory(*this, parent);
-  if (!directory.good(request)) return;
-  NewInode inode = wanted(request, *directory, *volume_, 0777, 0);
-  inode.type = ObjectType::kSymlink;
-  reply_entry(request, volume_->make_symlink(*directory, name, target, inode));
+  reply(
+      request, under_lock([&]() -> Answer<fuse_entry_param> {
+        ODO_TRY(const Loan directory, borrow(parent));
+        NewInode inode = wanted(request, *directory, *volume_, 0777, 0);
+        inode.type = ObjectType::kSymlink;
+        return entry_of(volume_->make_symlink(*directory, name, target, inode));
+      }));
 }
 
 void WritingServer::link(fuse_req_t request, fuse_ino_t number,
                          fuse_ino_t parent, const char* name) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
-  const Loan directory(*this, parent);
-  if (!directory.good(request)) return;
-  const auto linked = volume_->link(*inode, *directory, name);
-  if (!linked) return fail(request, linked.error());
-  const fuse_entry_param entry = entry_of(*inode);
-  fuse_reply_entry(request, &entry);
+  reply(request, under_lock([&]() -> Answer<fuse_entry_param> {
+          ODO_TRY(const Loan inode, borrow(number));
+          ODO_TRY(const Loan directory, borrow(parent));
+          ODO_TRY_VOID(told(volume_->link(*inode, *directory, name)));
+          return entry_of(*inode);
+        }));
 }
 
 void WritingServer::remove(fuse_req_t request, fuse_ino_t parent,
                            const char* name, bool folder) {
-  const Lock lock(mutex_);
-  const Loan directory(*this, parent);
-  if (!directory.good(request)) return;
-  answer(request, folder ? volume_->remove_directory(*directory, name)
-                         : volume_->unlink(*directory, name));
+  reply(request, under_lock([&]() -> Answer<void> {
+          ODO_TRY(const Loan directory, borrow(parent));
+          return told(folder ? volume_->remove_directory(*directory, name)
+                             : volume_->unlink(*directory, name));
+        }));
 }
 
 void WritingServer::rename(fuse_req_t request, fuse_ino_t from,
@@ -292,42 +325,40 @@ void WritingServer::rename(fuse_req_t request, fuse_ino_t from,
     fuse_reply_err(request, EINVAL);
     return;
   }
-  const Lock lock(mutex_);
-  const Loan source(*this, from);
-  if (!source.good(request)) return;
-  const Loan target(*this, to);
-  if (!target.good(request)) return;
-  answer(request, volume_->rename(*source, old_name, *target, new_name, mode));
+  reply(request, under_lock([&]() -> Answer<void> {
+          ODO_TRY(const Loan source, borrow(from));
+          ODO_TRY(const Loan target, borrow(to));
+          return told(
+              volume_->rename(*source, old_name, *target, new_name, mode));
+        }));
 }
 
 // --- Attributes --------------------------------------------------------------
 
 void WritingServer::getattr(fuse_req_t request, fuse_ino_t number) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
-  const struct stat status = stat_of(volume_->attributes(*inode));
-  fuse_reply_attr(request, &status, kForever);
+  reply(request, under_lock([&]() -> Answer<struct stat> {
+          ODO_TRY(const Loan inode, borrow(number));
+          return stat_of(volume_->attributes(*inode));
+        }));
 }
 
-void WritingServer::setattr(fuse_req_t request, fuse_ino_t number,
-                            const struct stat& to, int which) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
+WritingServer::Answer<struct stat> WritingServer::change_attributes(
+    fuse_ino_t number, const struct stat& to, int which) {
   // The kernel still has times for a file whose last name and last opener are
   // gone. An error would be syncfs(2)'s, for a file that nobody can see.
   constexpr int kTimes = FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME;
-  if (inode.gone() && (which & FUSE_SET_ATTR_CTIME) != 0 &&
-      (which & ~kTimes) == 0) {
-    const struct stat nothing = {};
-    fuse_reply_attr(request, &nothing, 0);
-    return;
+  const auto inode = borrow(number);
+  if (!inode) {
+    if (inode.error() == ESTALE && (which & FUSE_SET_ATTR_CTIME) != 0 &&
+        (which & ~kTimes) == 0) {
+      struct stat nothing = {};
+      return nothing;
+    }
+    return odo::fail(inode.error());
   }
-  if (!inode.good(request)) return;
   if ((which & FUSE_SET_ATTR_SIZE) != 0) {
-    const auto cut =
-        volume_->truncate(*inode, static_cast<std::uint64_t>(to.st_size));
-    if (!cut) return fail(request, cut.error());
+    ODO_TRY_VOID(told(
+        volume_->truncate(**inode, static_cast<std::uint64_t>(to.st_size))));
   }
   Changes changes;
   if ((which & FUSE_SET_ATTR_MODE) != 0) changes.mode = to.st_mode & 07777U;
@@ -347,31 +378,37 @@ void WritingServer::setattr(fuse_req_t request, fuse_ino_t number,
     changes.ctime_us = h2::microseconds_of(to.st_ctim);
   }
   if ((which & ~FUSE_SET_ATTR_SIZE) != 0) {
-    const auto changed = volume_->set_attributes(*inode, changes);
-    if (!changed) return fail(request, changed.error());
+    ODO_TRY_VOID(told(volume_->set_attributes(**inode, changes)));
   }
-  const struct stat status = stat_of(volume_->attributes(*inode));
-  fuse_reply_attr(request, &status, kForever);
+  return stat_of(volume_->attributes(**inode));
+}
+
+void WritingServer::setattr(fuse_req_t request, fuse_ino_t number,
+                            const struct stat& to, int which) {
+  reply(request,
+        under_lock([&] { return change_attributes(number, to, which); }));
 }
 
 void WritingServer::readlink(fuse_req_t request, fuse_ino_t number) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
-  if (volume_->attributes(*inode).size >= PATH_MAX) {
-    fuse_reply_err(request, ENAMETOOLONG);
-    return;
-  }
   std::array<char, PATH_MAX> target = {};
-  const auto got = volume_->read_link(
-      *inode, std::as_writable_bytes(std::span(target)).first(PATH_MAX - 1));
-  if (!got) return fail(request, got.error());
-  fuse_reply_readlink(request, target.data());
+  const auto got = under_lock([&]() -> Answer<std::size_t> {
+    ODO_TRY(const Loan inode, borrow(number));
+    if (volume_->attributes(*inode).size >= PATH_MAX) {
+      return odo::fail(ENAMETOOLONG);
+    }
+    return told(volume_->read_link(
+        *inode, std::as_writable_bytes(std::span(target)).first(PATH_MAX - 1)));
+  });
+  if (!got) {
+    fuse_reply_err(request, got.error());
+  } else {
+    fuse_reply_readlink(request, target.data());
+  }
 }
 
 void WritingServer::statfs(fuse_req_t request) {
-  const Lock lock(mutex_);
-  const hammer2::write::Space space = volume_->space(*root_);
+  const hammer2::write::Space space =
+      under_lock([&] { return volume_->space(*root_); });
   struct statvfs status = {};
   status.f_bsize = hammer2::format::kMaxAllocBytes;
   status.f_frsize = hammer2::format::kMinAllocBytes;
@@ -388,74 +425,92 @@ void WritingServer::statfs(fuse_req_t request) {
 void WritingServer::create(fuse_req_t request, fuse_ino_t parent,
                            const char* name, mode_t mode,
                            fuse_file_info* file) {
-  const Lock lock(mutex_);
-  const Loan directory(*this, parent);
-  if (!directory.good(request)) return;
-  const auto made = volume_->make(
-      *directory, name,
-      wanted(request, *directory, *volume_, S_IFREG | (mode & 07777), 0));
-  if (!made) return fail(request, made.error());
-  const fuse_entry_param entry = entry_of(**made);
-  remember_open(**made, file);
-  fuse_reply_create(request, &entry, file);
+  const auto entry = under_lock([&]() -> Answer<fuse_entry_param> {
+    ODO_TRY(const Loan directory, borrow(parent));
+    ODO_TRY(OpenInode * made,
+            told(volume_->make(*directory, name,
+                               wanted(request, *directory, *volume_,
+                                      S_IFREG | (mode & 07777), 0))));
+    remember_open(*made, file);
+    return entry_of(*made);
+  });
+  if (!entry) {
+    fuse_reply_err(request, entry.error());
+  } else {
+    fuse_reply_create(request, &*entry, file);
+  }
 }
 
 void WritingServer::open(fuse_req_t request, fuse_ino_t number,
                          fuse_file_info* file) {
-  const Lock lock(mutex_);
-  const auto inode = take(number);
-  if (!inode) return fail(request, inode.error());
-  // libfuse lets the kernel leave this to us.
-  if ((file->flags & O_TRUNC) != 0) {
-    if (const auto cut = volume_->truncate(**inode, 0); !cut) {
-      volume_->release(**inode);
-      return fail(request, cut.error());
+  const auto opened = under_lock([&]() -> Answer<void> {
+    ODO_TRY(const Loan inode, borrow(number));
+    // libfuse lets the kernel leave this to us.
+    if ((file->flags & O_TRUNC) != 0) {
+      ODO_TRY_VOID(told(volume_->truncate(*inode, 0)));
     }
+    volume_->hold(*inode);
+    remember_open(*inode, file);
+    return {};
+  });
+  if (!opened) {
+    fuse_reply_err(request, opened.error());
+  } else {
+    fuse_reply_open(request, file);
   }
-  remember_open(**inode, file);
-  fuse_reply_open(request, file);
 }
 
 void WritingServer::release(fuse_req_t request, fuse_ino_t number,
                             const fuse_file_info& file) {
-  const Lock lock(mutex_);
-  if (const auto open = open_.find(number); open != open_.end()) {
-    OpenInode* inode = open->second.inode;
-    if (may_write(file)) --open->second.writers;
-    if (--open->second.opens == 0) open_.erase(open);
-    volume_->release(*inode);
-  }
+  // Nobody waits for what this does.
   fuse_reply_err(request, 0);
+  const Lock lock(mutex_);
+  const auto open = open_.find(number);
+  if (open == open_.end()) return;
+  OpenInode* inode = open->second.inode;
+  if (may_write(file)) --open->second.writers;
+  if (--open->second.opens == 0) open_.erase(open);
+  volume_->release(*inode);
 }
 
 void WritingServer::read(fuse_req_t request, fuse_ino_t number,
                          std::size_t size, off_t offset) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
   std::vector<std::byte> room(size);
-  const auto got =
-      volume_->read(*inode, static_cast<std::uint64_t>(offset), room);
-  if (!got) return fail(request, got.error());
-  fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *got);
+  const auto got = under_lock([&]() -> Answer<std::size_t> {
+    ODO_TRY(const Loan inode, borrow(number));
+    return told(
+        volume_->read(*inode, static_cast<std::uint64_t>(offset), room));
+  });
+  if (!got) {
+    fuse_reply_err(request, got.error());
+  } else {
+    fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *got);
+  }
 }
 
 void WritingServer::write(fuse_req_t request, fuse_ino_t number, Bytes from,
                           off_t offset) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
-  const auto written =
-      volume_->write(*inode, static_cast<std::uint64_t>(offset), from);
-  if (!written) return fail(request, written.error());
-  fuse_reply_write(request, from.size());
-  help_store();
+  bool is_behind = false;
+  const auto written = under_lock([&]() -> Answer<void> {
+    ODO_TRY(const Loan inode, borrow(number));
+    ODO_TRY_VOID(
+        told(volume_->write(*inode, static_cast<std::uint64_t>(offset), from)));
+    is_behind = volume_->is_behind();
+    return {};
+  });
+  if (!written) {
+    fuse_reply_err(request, written.error());
+  } else {
+    fuse_reply_write(request, from.size());
+  }
+  if (is_behind) help_store();
 }
 
 // Whoever writes faster than its data are stored lends a hand, so that what
 // waits doesn't reach the limit at which everybody would.
 void WritingServer::help_store() {
   constexpr int kBlocks = 4;  // more than one request brings
+  const Lock lock(mutex_);
   if (helpers_.empty()) return;
   auto helper = std::move(helpers_.back());
   helpers_.pop_back();
@@ -471,7 +526,7 @@ void WritingServer::sync(fuse_req_t request) {
   auto* const asked = new SyncRequest;
   asked->tell = [](Syncs::Request& self, const Result<void>& result) {
     const std::unique_ptr<SyncRequest> own(&static_cast<SyncRequest&>(self));
-    own->server->answer(own->request, result);
+    own->server->reply(own->request, own->server->told(result));
   };
   asked->server = this;
   asked->request = request;
@@ -479,21 +534,17 @@ void WritingServer::sync(fuse_req_t request) {
   mutex_.wake_all();
 }
 
-void WritingServer::allocate(fuse_req_t request, fuse_ino_t number, int mode,
-                             off_t offset, off_t length) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
-  const auto begin = static_cast<std::uint64_t>(offset);
-  const std::uint64_t end = begin + static_cast<std::uint64_t>(length);
+WritingServer::Answer<void> WritingServer::change_allocation(
+    fuse_ino_t number, int mode, std::uint64_t begin, std::uint64_t length) {
+  ODO_TRY(const Loan inode, borrow(number));
+  const std::uint64_t end = begin + length;
   const std::uint64_t size = volume_->attributes(*inode).size;
   const bool clears =
       (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
   const bool keeps_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
   if ((mode & ~(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
                 FALLOC_FL_KEEP_SIZE)) != 0) {
-    fuse_reply_err(request, EOPNOTSUPP);
-    return;
+    return odo::fail(EOPNOTSUPP);
   }
   if (clears) {
     // Whole blocks of zeros become holes when they are stored.
@@ -501,77 +552,78 @@ void WritingServer::allocate(fuse_req_t request, fuse_ino_t number, int mode,
     for (std::uint64_t at = begin; at < std::min(end, size);) {
       const std::uint64_t step =
           std::min<std::uint64_t>(std::min(end, size) - at, kZeros.size());
-      const auto written =
-          volume_->write(*inode, at, Bytes(kZeros).first(step));
-      if (!written) return fail(request, written.error());
+      ODO_TRY_VOID(told(volume_->write(*inode, at, Bytes(kZeros).first(step))));
       at += step;
     }
   }
   // Copy-on-write can't promise space for what will be written: a file that is
   // made longer is so by a hole.
-  if (!keeps_size && end > size) {
-    const auto grown = volume_->truncate(*inode, end);
-    if (!grown) return fail(request, grown.error());
-  }
-  fuse_reply_err(request, 0);
+  if (keeps_size || end <= size) return {};
+  return told(volume_->truncate(*inode, end));
 }
 
-void WritingServer::seek(fuse_req_t request, fuse_ino_t number, off_t offset,
-                         int whence) {
-  const Lock lock(mutex_);
-  const Loan inode(*this, number);
-  if (!inode.good(request)) return;
+void WritingServer::allocate(fuse_req_t request, fuse_ino_t number, int mode,
+                             off_t offset, off_t length) {
+  reply(request, under_lock([&] {
+          return change_allocation(number, mode,
+                                   static_cast<std::uint64_t>(offset),
+                                   static_cast<std::uint64_t>(length));
+        }));
+}
+
+WritingServer::Answer<off_t> WritingServer::find(fuse_ino_t number,
+                                                 off_t offset, int whence) {
+  ODO_TRY(const Loan inode, borrow(number));
   const hammer2::Attributes of = volume_->attributes(*inode);
   const auto from = static_cast<std::uint64_t>(offset);
   if (of.type != ObjectType::kRegular ||
       (whence != SEEK_DATA && whence != SEEK_HOLE)) {
-    fuse_reply_err(request, EINVAL);
-    return;
+    return odo::fail(EINVAL);
   }
   // What somebody writes may be in the kernel's pages alone, behind our end of
   // the file too: neither holes nor the end are known until the file is closed.
   // Programs that are told that there is no SEEK_DATA read everything.
   if (const auto open = open_.find(number);
       open != open_.end() && open->second.writers != 0) {
-    fuse_reply_err(request, EINVAL);
-    return;
+    return odo::fail(EINVAL);
   }
-  if (offset < 0 || from >= of.size) {
-    fuse_reply_err(request, ENXIO);
-    return;
+  if (offset < 0 || from >= of.size) return odo::fail(ENXIO);
+  ODO_TRY(const std::uint64_t to,
+          told(whence == SEEK_DATA ? volume_->next_data(*inode, from)
+                                   : volume_->next_hole(*inode, from)));
+  if (whence == SEEK_DATA && to >= of.size) return odo::fail(ENXIO);
+  return static_cast<off_t>(to);
+}
+
+void WritingServer::seek(fuse_req_t request, fuse_ino_t number, off_t offset,
+                         int whence) {
+  const auto to = under_lock([&] { return find(number, offset, whence); });
+  if (!to) {
+    fuse_reply_err(request, to.error());
+  } else {
+    fuse_reply_lseek(request, *to);
   }
-  const auto to = whence == SEEK_DATA ? volume_->next_data(*inode, from)
-                                      : volume_->next_hole(*inode, from);
-  if (!to) return fail(request, to.error());
-  if (whence == SEEK_DATA && *to >= of.size) {
-    fuse_reply_err(request, ENXIO);
-    return;
-  }
-  fuse_reply_lseek(request, static_cast<off_t>(*to));
 }
 
 // --- Directories -------------------------------------------------------------
 
-void WritingServer::list(fuse_req_t request, fuse_ino_t number,
-                         std::size_t size, off_t offset, Listing listing) {
-  const Lock lock(mutex_);
-  const Loan directory(*this, number);
-  if (!directory.good(request)) return;
-  std::vector<std::byte> bytes(size);
-  Page page(request, bytes, listing);
+WritingServer::Answer<void> WritingServer::fill(Page& page, fuse_ino_t number,
+                                                off_t offset) {
+  ODO_TRY(const Loan directory, borrow(number));
   const std::uint64_t above = number == FUSE_ROOT_ID
                                   ? (*directory).inum
                                   : volume_->attributes(*directory).parent_inum;
-  if (!page.add_dots(offset, (*directory).inum, above)) return page.send();
+  if (!page.add_dots(offset, (*directory).inum, above)) return {};
   hammer2::DirCursor cursor = cursor_at(offset);
   hammer2::DirEntry found;
   for (;;) {
     const auto more = volume_->read_directory(*directory, cursor, found);
     if (!more) {
-      if (page.empty()) return fail(request, more.error());
-      break;
+      const int refusal = refuse(more.error());
+      if (page.empty()) return odo::fail(refusal);
+      return {};
     }
-    if (!*more) break;
+    if (!*more) return {};
     fuse_entry_param entry = Page::named_only(found.inum, found.type);
     if (page.plus()) {
       if (const auto inode = volume_->by_inum(*root_, found.inum)) {
@@ -581,10 +633,21 @@ void WritingServer::list(fuse_req_t request, fuse_ino_t number,
     }
     if (!page.add(std::string(found.name()), entry,
                   position_after(found.key))) {
-      break;
+      return {};
     }
   }
-  page.send();
+}
+
+void WritingServer::list(fuse_req_t request, fuse_ino_t number,
+                         std::size_t size, off_t offset, Listing listing) {
+  std::vector<std::byte> bytes(size);
+  Page page(request, bytes, listing);
+  const auto filled = under_lock([&] { return fill(page, number, offset); });
+  if (!filled) {
+    fuse_reply_err(request, filled.error());
+  } else {
+    page.send();
+  }
 }
 
 // --- The table ---------------------------------------------------------------

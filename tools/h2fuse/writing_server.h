@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -60,6 +61,9 @@ class WritingServer {
   using Syncs =
       hammer2::write::GroupSync<h2::WritableVolume, Behind, VolumeLock>;
 
+  // What a request is answered with, or an errno.
+  template <class T>
+  using Answer = std::expected<T, int>;
   // An inode for the time of one request.
   class Loan;
   // One fsync(2).
@@ -72,11 +76,18 @@ class WritingServer {
   };
 
   hammer2::Result<OpenInode*> take(fuse_ino_t number);
-  void fail(fuse_req_t request, const hammer2::Error& error);
-  void answer(fuse_req_t request, const hammer2::Result<void>& result);
+  Answer<Loan> borrow(fuse_ino_t number);
+  // The errno that an error is to programs; who mounted it is told as well.
+  int refuse(const hammer2::Error& error);
+  template <class T>
+  Answer<T> told(const hammer2::Result<T>& result);
+  template <class Work>
+  auto under_lock(Work work);
+  static void reply(fuse_req_t request, const Answer<void>& answer);
+  static void reply(fuse_req_t request, const Answer<fuse_entry_param>& answer);
+  static void reply(fuse_req_t request, const Answer<struct stat>& answer);
   [[nodiscard]] fuse_entry_param entry_of(const OpenInode& inode) const;
-  void reply_entry(fuse_req_t request,
-                   const hammer2::Result<OpenInode*>& inode);
+  Answer<fuse_entry_param> entry_of(const hammer2::Result<OpenInode*>& inode);
   void remember_open(OpenInode& inode, fuse_file_info* file);
   [[nodiscard]] static hammer2::write::NewInode wanted(
       fuse_req_t request, const OpenInode& parent,
@@ -113,6 +124,12 @@ class WritingServer {
             off_t offset, Listing listing);
   void statfs(fuse_req_t request);
 
+  Answer<struct stat> change_attributes(fuse_ino_t number,
+                                        const struct stat& to, int which);
+  Answer<void> change_allocation(fuse_ino_t number, int mode,
+                                 std::uint64_t begin, std::uint64_t length);
+  Answer<off_t> find(fuse_ino_t number, off_t offset, int whence);
+  Answer<void> fill(Page& page, fuse_ino_t number, off_t offset);
   void help_store();
   void serve_syncs(const std::stop_token& stop);
 
