@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
                      "bench/boot_instructions/boot_instructions.py",
                      "bench/h2/create_bench.py",
                      "bench/h2/h2_bench.py",
+                     "bench/h2/space_bench.py",
                      "bench/h2fuse/h2fuse_bench.py",
                      "bench/h2fuse/write_bench.py",
                      "bench/instructions/instructions.py",
