@@ -262,12 +262,6 @@ class Report {
 
 static_assert(audit::Observer<Report>);
 
-std::size_t usual_memory(const std::vector<block::FileDevice>& devices) {
-  std::uint64_t total = 0;
-  for (const block::FileDevice& device : devices) total += device.size_bytes();
-  return check_memory_bytes(total);
-}
-
 int check(const std::vector<std::string>& images, const CheckOptions& options) {
   std::vector<block::FileDevice> devices;
   devices.reserve(images.size());
@@ -278,16 +272,22 @@ int check(const std::vector<std::string>& images, const CheckOptions& options) {
   }
   std::vector<block::FileDevice*> pointers;
   pointers.reserve(devices.size());
-  for (block::FileDevice& device : devices) pointers.push_back(&device);
-  const MappedMemory memory(
-      options.memory_bytes != 0 ? options.memory_bytes : usual_memory(devices),
-      MAP_NORESERVE, "not enough memory");
+  std::uint64_t total = 0;
+  for (block::FileDevice& device : devices) {
+    pointers.push_back(&device);
+    total += device.size_bytes();
+  }
+  const MappedMemory memory(options.memory_bytes != 0
+                                ? options.memory_bytes
+                                : check_memory_bytes(total),
+                            MAP_NORESERVE, "not enough memory");
   const auto checker =
       std::make_unique<Checker>(hammer2::VerifyChecks(host_checks()));
   ThreadPool threads(options.threads);
   Report report(options, *checker);
   audit::Limits limits;
   limits.decode = options.decode;
+  limits.shared_blocks = check_shared_blocks(total);
   const auto start = std::chrono::steady_clock::now();
   const audit::Verdicts all =
       checker->run(pointers, memory.bytes(), threads, limits, report);

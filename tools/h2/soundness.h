@@ -69,6 +69,7 @@ inline void refuse_damage(const std::string& name,
   hammer2::audit::SerialExecutor here;
   hammer2::audit::Limits limits;
   limits.read_data = false;
+  limits.shared_blocks = check_shared_blocks(total);
   detail::FirstFault fault;
   (void)checker->run(devices, memory.bytes(), here, limits, fault);
   fault.end();

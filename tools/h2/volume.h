@@ -9,6 +9,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,7 +24,9 @@
 #include "lib/block/host/image_file.h"
 #include "lib/check/vector/host_cpu.h"
 #include "lib/check/vector/vector_checks.h"
+#include "lib/hammer2/check/walk.h"
 #include "lib/hammer2/filesystem.h"
+#include "lib/hammer2/format/constants.h"
 
 namespace odo::h2 {
 
@@ -96,10 +99,17 @@ class MappedMemory {
   void* first_;
 };
 
-// For a check of so many bytes of volumes: a 64th, which suffices for volumes
-// full of inodes, and 256 MiB to begin with; only what is used is touched.
+// For a check of so many bytes of volumes: a 16th, which suffices for volumes
+// full of inodes that several snapshots share, and 1 GiB to begin with; only
+// what is used is touched.
 [[nodiscard]] constexpr std::size_t check_memory_bytes(std::uint64_t total) {
-  return (std::size_t{256} << 20) + static_cast<std::size_t>(total / 64);
+  return (std::size_t{1} << 30) + static_cast<std::size_t>(total / 16);
+}
+// How many blocks it reads again because snapshots share them: 64 times all
+// that there can be, so that only who made a volume to that end meets it.
+[[nodiscard]] constexpr std::uint64_t check_shared_blocks(std::uint64_t total) {
+  return std::max(hammer2::audit::Limits{}.shared_blocks,
+                  total / hammer2::format::kMinAllocBytes * 64);
 }
 
 // The same for a reader, by large pages: a cache that fills meets a page fault
