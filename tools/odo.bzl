@@ -110,7 +110,23 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
 def _with_builds(tags):
     return tags + ([] if "nosan" in tags or "plain" in tags else ["sanitized"])
 
-def odo_test(name, srcs, deps = [], data = [], size = "small", copts = [], tags = [], **kwargs):
+# Under a sanitizer, compiling with optimisation takes more than twice as long.
+_BUSY = select({
+    "//tools:sanitizer": ["-O1"],
+    "//conditions:default": [],
+})
+
+def odo_test(
+        name,
+        srcs,
+        deps = [],
+        data = [],
+        size = "small",
+        copts = [],
+        tags = [],
+        threads = False,
+        busy = False,
+        **kwargs):
     """A GoogleTest program beside the header that it proves.
 
     Args:
@@ -120,18 +136,21 @@ def odo_test(name, srcs, deps = [], data = [], size = "small", copts = [], tags 
       data: as in every rule.
       size: as in every test rule.
       copts: beside the project's own.
-      tags: `nosan` for what no sanitizer is to run, `notsan` for what has one
-        thread, `plain` for what does less under a sanitizer. The rest is run by
-        sanitizers alone in `./odo test`.
+      tags: `nosan` for what no sanitizer is to run, `plain` for what does less
+        under a sanitizer. The rest is run by sanitizers alone in `./odo test`.
+      threads: True where there are any: TSan, which has nothing to see in other
+        tests, runs it. Lint looks after this.
+      busy: True where it runs for longer than it compiles under a sanitizer (some
+        ten seconds): optimised there, too.
       **kwargs: as in cc_test.
     """
     native.cc_test(
         name = name,
         srcs = srcs,
-        copts = HOST_COPTS + copts,
+        copts = HOST_COPTS + copts + (_BUSY if busy else []),
         data = data,
         size = size,
-        tags = _with_builds(tags),
+        tags = _with_builds(tags) + ([] if threads else ["notsan"]),
         deps = deps + ["@gtest//:gtest_main"],
         **kwargs
     )

@@ -239,6 +239,19 @@ class LintTest(unittest.TestCase):
         self.assertTrue(lint.floor_complaints(
             self.write("lib/unheard_of/c.h", down)))
 
+    def test_threads(self) -> None:
+        self.write("host.h", "#include <thread>\n")
+        self.write("BUILD", 'odo_test(\n    name = "a_test",\n)\n'
+                   '[odo_test(\n    threads = name != "c",\n'
+                   ') for name in [\n    "b",\n]]\n')
+        uses = '#include "host.h"\n'
+        self.assertTrue(lint.thread_complaints(self.write("a_test.cc", uses)))
+        self.assertTrue(lint.thread_complaints(
+            self.write("a_test.cc", "#include <pthread.h>\n")))
+        self.assertFalse(lint.thread_complaints(
+            self.write("a_test.cc", "int x;\n")))
+        self.assertFalse(lint.thread_complaints(self.write("b_test.cc", uses)))
+
     def test_unfinished_work(self) -> None:
         marker = "TO" + "DO"
         self.assertTrue(lint.unfinished_complaints(self.write(

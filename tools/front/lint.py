@@ -34,6 +34,8 @@ FLOORS = {
     "virtio": 5, "hammer2": 5,
     "monitor": 6,
 }
+_QUOTED_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+_STARTS_THREADS = re.compile(r"^#include <(thread|pthread\.h)>", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -128,6 +130,32 @@ def unbuilt_complaints(files: list[Path]) -> list[str]:
     return complaints
 
 
+def thread_complaints(files: list[Path]) -> list[str]:
+    """Tests with threads that no BUILD file gives to TSan.
+
+    A test has threads if it says so itself, or a header that it includes does.
+    """
+    complaints = []
+    for path in _with_suffix(files, (".cc",)):
+        if not path.stem.endswith("_test"):
+            continue
+        text = path.read_text()
+        headers = [Path(name) for name in _QUOTED_INCLUDE.findall(text)]
+        if not any(_STARTS_THREADS.search(part) for part in (
+                text, *(header.read_text() for header in headers
+                        if header.is_file()))):
+            continue
+        build = path.parent / "BUILD"
+        targets = build.read_text().split("odo_test(") if build.is_file() \
+            else []
+        names = (f'"{path.stem}"', f'"{path.stem.removesuffix("_test")}"')
+        if not any('threads = ' in target or '"nosan"' in target
+                   for target in targets
+                   if any(name in target for name in names)):
+            complaints.append(f"{path}: has threads: say so in {build}")
+    return complaints
+
+
 def floor_complaints(files: list[Path]) -> list[str]:
     """Library headers that include a library that is not on a floor below."""
     complaints = []
@@ -204,6 +232,7 @@ RULES: dict[str, Callable[[list[Path]], list[str]]] = {
     "unfinished": unfinished_complaints,
     "links": link_complaints,
     "unbuilt": unbuilt_complaints,
+    "threads": thread_complaints,
 }
 
 
