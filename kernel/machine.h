@@ -28,7 +28,9 @@ class Pc {
   using Device = x86::Disk;
   using Ground = WriteGround;
 
-  explicit Pc(const boot::BootInfo& info) : info_(info) {}
+  // `processors` there are, of which one runs.
+  Pc(const boot::BootInfo& info, std::uint32_t processors)
+      : info_(info), processors_(processors) {}
 
   [[nodiscard]] std::size_t disk_count() { return x86::disk_count(); }
   [[nodiscard]] monitor::DiskInfo disk(std::size_t index) {
@@ -70,7 +72,7 @@ class Pc {
   [[nodiscard]] monitor::CpuInfo cpu() {
     const x86::Features& features = x86::features();
     return {features.vendor(), features.model(), features.names(), 1,
-            x86::tsc_hz()};
+            processors_,       x86::tsc_hz()};
   }
 
   [[nodiscard]] std::uint64_t uptime_ns() { return x86::uptime_ns(); }
@@ -80,6 +82,7 @@ class Pc {
 
  private:
   const boot::BootInfo& info_;
+  std::uint32_t processors_;
   Ground ground_;
 };
 

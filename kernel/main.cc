@@ -39,6 +39,7 @@ namespace {
 constexpr std::uint64_t kProtocolPvh = 0;
 
 constinit boot::BootInfo boot_info{};
+constinit std::uint32_t processors = 1;  // that the firmware names
 
 // When each stage was over, in cycles since power-on.
 struct Stages {
@@ -80,6 +81,7 @@ void start_devices() {
   x86::set_power_control(firmware.fadt);
   x86::start_clock(firmware.fadt);
   x86::find_devices(firmware);
+  processors = firmware.processors;
 }
 
 // The monitor and the memory it works in: a share of what the machine has, so
@@ -154,7 +156,7 @@ void report_boot_cost() {
 
 [[noreturn]] void run_script(std::string_view script) {
   SerialConsole console(Purpose::kScript, nullptr);
-  Pc machine(boot_info);
+  Pc machine(boot_info, processors);
   KernelMonitor& made = make_monitor(console, machine);
   const monitor::Status mounted = mount_root(made);
   // What the command line asked for by name is not to be gone on without.
@@ -169,7 +171,7 @@ void report_boot_cost() {
   const bool is_bench = command_line().find("bench") == "boot";
   SerialConsole console(Purpose::kConversation,
                         is_bench ? report_boot_cost : nullptr);
-  Pc machine(boot_info);
+  Pc machine(boot_info, processors);
   KernelMonitor& made = make_monitor(console, machine);
   // A failure has been told, and the monitor works without a filesystem.
   static_cast<void>(mount_root(made));

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/firmware.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
+#include "lib/acpi/madt.h"
 #include "lib/acpi/tables.h"
 
 namespace odo::x86 {
@@ -46,6 +50,17 @@ Firmware read_firmware(const boot::BootInfo& info) {
     }
   } else {
     tell("MCFG", table.error());
+  }
+  if (const auto table = acpi::find_table(memory, *root, "APIC")) {
+    const acpi::Madt madt(*table);
+    if (madt.is_damaged()) {
+      log("odo: MADT: entries that can't be; going on without those\n");
+    }
+    firmware.processors = std::max<std::uint32_t>(
+        1, static_cast<std::uint32_t>(std::ranges::count_if(
+               madt.processors(), &acpi::Processor::enabled)));
+  } else {
+    tell("MADT", table.error());
   }
   return firmware;
 }

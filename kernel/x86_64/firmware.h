@@ -7,6 +7,7 @@
 //   damaged is told on the console.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "lib/acpi/fadt.h"
@@ -18,6 +19,7 @@ namespace odo::x86 {
 struct Firmware {
   acpi::Fadt fadt;
   std::optional<acpi::EcamRegion> ecam;  // of segment 0
+  std::uint32_t processors = 1;          // that can be started
 };
 
 [[nodiscard]] Firmware read_firmware(const boot::BootInfo& info);

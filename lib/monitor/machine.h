@@ -80,6 +80,7 @@ struct CpuInfo {
   std::string_view model;     // the brand string, may be empty
   std::string_view features;  // names the kernel uses, one space between
   std::uint32_t count;        // CPUs running
+  std::uint32_t present;      // of so many
   std::uint64_t tsc_hz;       // 0 when unknown
 };
 

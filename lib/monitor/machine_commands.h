@@ -133,7 +133,8 @@ template <class S>
 template <class S>
 [[nodiscard]] Status command_cpu(S& s, Words) {
   CpuInfo cpu = s.machine.cpu();
-  s.out.text("cpus      ").number(cpu.count).text("\nvendor    ");
+  s.out.text("cpus      ").number(cpu.count).text(" running of ");
+  s.out.number(cpu.present).text("\nvendor    ");
   s.out.escaped(cpu.vendor).text("\nmodel     ").escaped(cpu.model);
   s.out.text("\nfeatures  ").text(cpu.features).text("\ntsc       ");
   if (cpu.tsc_hz == 0) {

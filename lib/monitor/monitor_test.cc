@@ -365,9 +365,10 @@ TEST(MonitorNoDiskTest, TheMachineTells) {
             "00:00.0 8086:29c0 rev 00 class 060000 host bridge\n"
             "00:1f.7 1af4:1042 rev 01 class 010000 SCSI controller, "
             "virtio-blk\n");
-  EXPECT_EQ(bench.output("cpu"),
-            "cpus      2\nvendor    GenuineTest\nmodel     A processor\n"
-            "features  nx sse4.2\ntsc       2400.050 MHz\n");
+  EXPECT_EQ(
+      bench.output("cpu"),
+      "cpus      2 running of 4\nvendor    GenuineTest\nmodel     A processor\n"
+      "features  nx sse4.2\ntsc       2400.050 MHz\n");
   EXPECT_EQ(bench.output("uptime"), "up 00:00:01.234\n");
   bench.machine.uptime = 2 * 86'400'000'000'000 + 3'661'000'000'000;
   EXPECT_EQ(bench.output("uptime"), "up 2 days 01:01:01.000\n");

@@ -115,7 +115,7 @@ class FakeMachine {
     return {0, 0, 31, 7, 0x1af4, 0x1042, 1, 0, 0, 1, "virtio-blk"};
   }
   CpuInfo cpu() {
-    return {"GenuineTest", "A processor", "nx sse4.2", 2, 2'400'050'000};
+    return {"GenuineTest", "A processor", "nx sse4.2", 2, 4, 2'400'050'000};
   }
   std::uint64_t uptime_ns() { return uptime; }
   std::string_view cmdline() { return "console=ttyS0"; }
