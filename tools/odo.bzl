@@ -141,7 +141,8 @@ def odo_test(
       threads: True where there are any: TSan, which has nothing to see in other
         tests, runs it. Lint looks after this.
       busy: True where it runs for longer than it compiles under a sanitizer (some
-        ten seconds): optimised there, too.
+        ten seconds), or on stacks too small for code that isn't optimised:
+        optimised there, too.
       **kwargs: as in cc_test.
     """
     native.cc_test(
