@@ -170,14 +170,14 @@ TEST(UschedOnLwktTest, KernelThreadsWaitForOneUserThreadAtMost) {
         },
         &alarm);
     std::uint64_t longest = 0;
-    for (int i = 0; i < 50; ++i) {
+    // However slow the machine.
+    for (int i = 0; i < 50 || ticks <= 1000; ++i) {
       Sleep::interlock(self, &alarm);
       callout.arm(self, HostGround().now_ns() + 200'000);
       Sleep::sleep(self, &alarm);
       longest = std::max(longest, ticks - alarm.ticks_then);
     }
     EXPECT_LE(longest, 1u);
-    EXPECT_GT(ticks, 1000u);
     stop = true;
     for (HostThread* thread : threads) self.join(*thread);
     std::uint64_t least = ~std::uint64_t{0};
