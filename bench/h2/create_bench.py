@@ -10,11 +10,9 @@ that, the images' sizes are compared as well. Everything lies in memory
 each has as many (mkfs.ext4 and mkfs.erofs have one).
 """
 
-import os
 import random
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +29,7 @@ from tools.bench.model import OURS  # noqa: E402
 LABEL = h2_bench.LABEL
 _SOURCES = (Path("/usr/include"), Path("/usr/share/doc"))
 _SOURCE_BYTES = 180_000_000
-_MEMORY = Path("/dev/shm")
-_FILES = 20_000
+SMALL_FILES = 20_000
 _MIB = 1 << 20
 
 
@@ -73,12 +70,12 @@ def words(draw: random.Random, length: int) -> bytes:
 
 def make_small(folder: Path) -> int:
     draw = random.Random(1)
-    for i in range(_FILES):
+    for i in range(SMALL_FILES):
         below = folder / f"d{i // 200}"
         below.mkdir(parents=True, exist_ok=True)
         (below / f"f{i}").write_bytes(
             words(draw, int(min(60_000, draw.expovariate(1 / 2100)))))
-    return _FILES
+    return SMALL_FILES
 
 
 def make_mixed(folder: Path) -> int:
@@ -173,9 +170,8 @@ def main(argv: list[str]) -> int:
              for contender in (OURS, *case.peers)]
 
     def measure() -> Iterator[dict]:
-        with tempfile.TemporaryDirectory(
-                dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
-            trees = Trees(arguments.program.absolute(), Path(folder).resolve())
+        with script.memory_folder() as folder:
+            trees = Trees(arguments.program.absolute(), folder)
             yield from take(trees, cases, arguments.quick)
 
     return script.main(arguments, "create_bench", names, measure)

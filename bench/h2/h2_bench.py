@@ -14,7 +14,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ from tools.bench.model import OURS, BenchError  # noqa: E402
 LABEL = "//tools/h2"
 _LIMIT_S = 120
 _PEERS = ("tar", "unsquashfs")
-_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -128,10 +126,9 @@ def main(argv: list[str]) -> int:
              for contender in (OURS, *_PEERS)]
 
     def measure() -> Iterator[dict]:
-        with tempfile.TemporaryDirectory(
-                dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+        with script.memory_folder() as folder:
             packed = Packed(arguments.program.absolute(),
-                            Path(folder).resolve())
+                            folder)
             yield from take(packed, cases, arguments.quick)
 
     return script.main(arguments, "h2_bench", names, measure)

@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +27,6 @@ from tools.bench import script  # noqa: E402
 from tools.bench.model import OURS, BenchError  # noqa: E402
 
 LABEL = h2_bench.LABEL
-_MEMORY = Path("/dev/shm")
 _FILES = 1_000_000
 _LIMIT_S = 600
 _BLOCK = 512  # of a tar
@@ -127,12 +125,11 @@ def main(argv: list[str]) -> int:
         if arguments.only in name]
 
     def measure() -> Iterator[dict]:
-        with tempfile.TemporaryDirectory(
-                dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+        with script.memory_folder() as folder:
             # A look is for what is wrong, not for figures of a million.
             files = _FILES // 10 if arguments.quick else _FILES
             volumes = Volumes(arguments.program.absolute(),
-                              Path(folder).resolve(), files)
+                              folder, files)
             yield from take(volumes, arguments.only, files,
                             2 if arguments.quick else 5)
 

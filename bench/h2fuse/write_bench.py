@@ -16,9 +16,9 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +36,6 @@ from tools.bench.model import OURS, BenchError  # noqa: E402
 
 _PEER = "fuse2fs"
 _LIMIT_S = 300
-_MEMORY = Path("/dev/shm")
 _IMAGE_BYTES = 2 << 30
 
 
@@ -44,16 +43,15 @@ _IMAGE_BYTES = 2 << 30
 class Case:
     name: str
     unit: str
-    run: Callable[["Mount", int], float]
+    run: Callable[["Mount", "Images", int], float]
     rounds: int = 5
 
 
 class Mount:
     """A server in the foreground, on a volume that nothing is on yet."""
 
-    def __init__(self, command: list[str], work: Path) -> None:
-        self._work = work
-        self.point = work / "mnt"
+    def __init__(self, command: list[str], point: Path) -> None:
+        self.point = point
         self._server = subprocess.Popen(
             [*command, str(self.point)], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -62,16 +60,6 @@ class Mount:
             if self._server.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"{command[0]} doesn't mount")
             time.sleep(0.01)
-
-    def tar(self) -> Path:
-        """20,000 files, made once."""
-        made = self._work / "tree.tar"
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=self._work) as folder:
-                create_bench.make_small(Path(folder, "tree"))
-                subprocess.run(["tar", "-cf", str(made), "-C", folder, "tree"],
-                               check=True, timeout=_LIMIT_S)
-        return made
 
     def end(self) -> None:
         """Unmounts, and waits until everything is in the image."""
@@ -82,24 +70,24 @@ class Mount:
 
 
 @contextlib.contextmanager
-def mounted(command: list[str], work: Path) -> Iterator[Mount]:
-    mount = Mount(command, work)
+def mounted(command: list[str], point: Path) -> Iterator[Mount]:
+    mount = Mount(command, point)
     try:
         yield mount
     finally:
         mount.end()
 
 
-def _untar(mount: Mount, _seconds: int) -> float:
-    archive = mount.tar()
+def _untar(mount: Mount, images: "Images", _seconds: int) -> float:
+    archive = images.tar()
     start = time.perf_counter()
     subprocess.run(["tar", "-xf", str(archive), "-C", str(mount.point),
                     "--no-same-owner"], check=True, timeout=_LIMIT_S)
     mount.end()
-    return 20_000 / (time.perf_counter() - start)
+    return create_bench.SMALL_FILES / (time.perf_counter() - start)
 
 
-def _dbench(mount: Mount, seconds: int) -> float:
+def _dbench(mount: Mount, _images: "Images", seconds: int) -> float:
     output = subprocess.run(
         ["dbench", "-t", str(seconds), "-D", str(mount.point), "4"],
         check=True, capture_output=True, text=True, timeout=_LIMIT_S).stdout
@@ -109,8 +97,8 @@ def _dbench(mount: Mount, seconds: int) -> float:
     return float(found[1]) * 1e6
 
 
-def _fsync(jobs: int) -> Callable[[Mount, int], float]:
-    def run(mount: Mount, seconds: int) -> float:
+def _fsync(jobs: int) -> Callable[[Mount, "Images", int], float]:
+    def run(mount: Mount, _images: "Images", seconds: int) -> float:
         output = subprocess.run(
             ["fio", "--name=w", f"--directory={mount.point}",
              f"--numjobs={jobs}", "--group_reporting", "--rw=randwrite",
@@ -141,11 +129,23 @@ class Images:
 
     def __init__(self, program: Path, work: Path) -> None:
         script.require(program, LABEL, (_PEER, "mkfs.ext4", "dbench", "fio"))
-        self._program, self.work = program, work
-        (work / "mnt").mkdir()
+        self._program, self._work = program, work
+        self.mountpoint = work / "mnt"
+        self.mountpoint.mkdir()
+
+    def tar(self) -> Path:
+        """The small files of create_bench, packed once."""
+        made = self._work / "tree.tar"
+        if not made.exists():
+            tree = self._work / "tree"
+            create_bench.make_small(tree)
+            subprocess.run(["tar", "-cf", str(made), "-C", str(self._work),
+                            tree.name], check=True, timeout=_LIMIT_S)
+            shutil.rmtree(tree)
+        return made
 
     def command(self, contender: str) -> list[str]:
-        image = self.work / f"{contender}.img"
+        image = self._work / f"{contender}.img"
         image.unlink(missing_ok=True)
         with image.open("wb") as file:
             file.truncate(_IMAGE_BYTES)
@@ -167,8 +167,9 @@ def take(images: Images, cases: list[Case], quick: bool) -> Iterator[dict]:
     for case in cases:
         for _ in range(1 if quick else case.rounds):
             for contender in order.sample((OURS, _PEER), 2):
-                with mounted(images.command(contender), images.work) as mount:
-                    value = case.run(mount, 2 if quick else 5)
+                with mounted(images.command(contender),
+                             images.mountpoint) as mount:
+                    value = case.run(mount, images, 2 if quick else 5)
                 yield {"name": record_name(case, contender), "value": value,
                        "unit": case.unit, "better": "higher"}
 
@@ -180,10 +181,9 @@ def main(argv: list[str]) -> int:
              for contender in (OURS, _PEER)]
 
     def measure() -> Iterator[dict]:
-        with tempfile.TemporaryDirectory(
-                dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+        with script.memory_folder() as folder:
             images = Images(arguments.program.absolute(),
-                            Path(folder).resolve())
+                            folder)
             yield from take(images, cases, arguments.quick)
 
     return script.main(arguments, "write_bench", names, measure)

@@ -2,18 +2,21 @@
 """What benchmark programs in Python share: their words, and how they end."""
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tools.bench.model import BenchError
 from tools.corpus import corpus
 
 _ROOT = Path(__file__).absolute().parents[2]
+_MEMORY = Path("/dev/shm")
 
 
 def parse(argv: list[str], doc: str | None, label: str) -> argparse.Namespace:
@@ -70,3 +73,11 @@ def open_corpus(work: Path) -> corpus.Corpus:
     if found is None:
         raise BenchError("no corpus: ODO_CORPUS_DIR is not set")
     return found
+
+
+@contextlib.contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder for a while, in memory where there is a place for that."""
+    with tempfile.TemporaryDirectory(
+            dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+        yield Path(folder).resolve()
