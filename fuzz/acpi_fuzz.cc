@@ -13,6 +13,7 @@
 #include "lib/acpi/mcfg.h"
 #include "lib/acpi/sleep.h"
 #include "lib/acpi/tables.h"
+#include "lib/acpi/testing/checksum.h"
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
 #include "lib/base/check.h"
@@ -36,36 +37,28 @@ struct Memory {
   }
 };
 
-void fix_sum(MutableBytes bytes, std::size_t at) {
-  bytes[at] = std::byte{0};
-  unsigned sum = 0;
-  for (const std::byte b : bytes) sum += std::to_integer<unsigned>(b);
-  bytes[at] = static_cast<std::byte>(0U - sum);
-}
-
 void fix_table(Memory& memory, std::uint64_t address) {
   constexpr std::size_t kSumAt = 9;
   const MutableBytes header = memory.at(address, acpi::kTableHeaderBytes);
   if (header.size() < acpi::kTableHeaderBytes) return;
   const auto length = odo::load_le<std::uint32_t>(header.data() + 4);
   const MutableBytes table = memory.at(address, length);
-  if (table.size() == length && length > kSumAt) fix_sum(table, kSumAt);
+  if (table.size() == length && length > kSumAt)
+    acpi::fix_checksum(table, kSumAt);
 }
 
 // Tables may overlap: then some sums stay wrong, as they may be.
 void fix_sums(Memory& memory) {
   const MutableBytes pointer = memory.at(0, acpi::kRsdpV2Bytes);
   if (pointer.size() < acpi::kRsdpV2Bytes) return;
-  fix_sum(pointer.first(acpi::kRsdpV1Bytes), 8);
-  fix_sum(pointer, 32);
+  acpi::fix_checksum(pointer.first(acpi::kRsdpV1Bytes), 8);
+  acpi::fix_checksum(pointer, 32);
   const auto root = acpi::parse_root_pointer(pointer);
   if (!root) return;
   const Bytes list = memory.view(root->address, 256);
   for (std::size_t at = acpi::kTableHeaderBytes;
        at + root->entry_bytes <= list.size(); at += root->entry_bytes) {
-    fix_table(memory, root->entry_bytes == 8
-                          ? odo::load_le<std::uint64_t>(list.data() + at)
-                          : odo::load_le<std::uint32_t>(list.data() + at));
+    fix_table(memory, acpi::entry_address(*root, list.data() + at));
   }
   fix_table(memory, root->address);
 }

@@ -85,6 +85,13 @@ namespace detail {
 
 }  // namespace detail
 
+// Where the table of an entry of the root table lies.
+[[nodiscard]] inline std::uint64_t entry_address(const Root& root,
+                                                 const std::byte* entry) {
+  return root.entry_bytes == 8 ? load_le<std::uint64_t>(entry)
+                               : load_le<std::uint32_t>(entry);
+}
+
 // Reads a root pointer of either version from a copy or a view of its bytes.
 [[nodiscard]] inline Result<Root> parse_root_pointer(Bytes bytes) {
   if (bytes.size() < kRsdpV1Bytes) return fail(Error::kBadLength);
@@ -134,11 +141,8 @@ template <FirmwareMemory M>
   const std::size_t count =
       (list.size() - kTableHeaderBytes) / root.entry_bytes;
   for (std::size_t i = 0; i < count && i < kMaxTables; ++i) {
-    const std::byte* entry =
-        list.data() + kTableHeaderBytes + i * root.entry_bytes;
-    const std::uint64_t address = root.entry_bytes == 8
-                                      ? load_le<std::uint64_t>(entry)
-                                      : load_le<std::uint32_t>(entry);
+    const std::uint64_t address = entry_address(
+        root, list.data() + kTableHeaderBytes + i * root.entry_bytes);
     if (!detail::starts_with(memory.view(address, 4), signature)) continue;
     return read_table(memory, address, signature);
   }

@@ -10,6 +10,7 @@
 #include "lib/acpi/fadt.h"
 #include "lib/acpi/mcfg.h"
 #include "lib/acpi/sleep.h"
+#include "lib/acpi/testing/checksum.h"
 #include "lib/boot/testing.h"
 
 namespace odo::acpi {
@@ -18,23 +19,13 @@ namespace {
 using boot::Builder;
 using boot::IslandMemory;
 
-void fix_checksum(std::vector<std::byte>& bytes, std::size_t at,
-                  std::size_t length) {
-  unsigned sum = 0;
-  bytes[at] = std::byte{0};
-  for (std::size_t i = 0; i < length; ++i) {
-    sum += std::to_integer<unsigned>(bytes[i]);
-  }
-  bytes[at] = static_cast<std::byte>(0u - sum);
-}
-
 std::vector<std::byte> table(std::string_view signature,
                              const std::vector<std::byte>& body) {
   Builder b;
   b.text(signature).le(static_cast<std::uint32_t>(36 + body.size()));
   while (b.bytes().size() < 36) b.le(std::uint8_t{0});
   b.bytes().insert(b.bytes().end(), body.begin(), body.end());
-  fix_checksum(b.bytes(), 9, b.bytes().size());
+  fix_checksum(b.bytes(), 9);
   return b.bytes();
 }
 
@@ -43,8 +34,8 @@ std::vector<std::byte> root_pointer(std::uint8_t revision, std::uint32_t rsdt,
   Builder b;
   b.text("RSD PTR ").le(std::uint8_t{0}).text("ODOTST").le(revision).le(rsdt);
   b.le(36u).le(xsdt).le(0u);
-  fix_checksum(b.bytes(), 8, 20);
-  fix_checksum(b.bytes(), 32, 36);
+  fix_checksum(MutableBytes(b.bytes()).first(kRsdpV1Bytes), 8);
+  fix_checksum(b.bytes(), 32);
   return b.bytes();
 }
 
@@ -267,7 +258,7 @@ TEST(AcpiTest, AnyBytesGiveAnAnswer) {
         bytes[4 + random() % (bytes.size() - 4)] =
             static_cast<std::byte>(random());
       }
-      if (bytes.size() > 9) fix_checksum(bytes, 9, bytes.size());
+      if (bytes.size() > 9) fix_checksum(bytes, 9);
       memory.put(address, bytes);
     }
     const Root root{kRoot, 8};

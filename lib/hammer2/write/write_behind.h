@@ -14,9 +14,8 @@
 // Ownership: refers to the volume, which outlives it and may be closed or
 //   forgotten meanwhile.
 // Invariants:
-//   W1. the bytes of a block that is on its way are changed by nobody: who
-//   wants
-//       to change the block gives it a copy, and who frees it leaves them;
+//   W1. nobody changes the bytes of a block that is on its way: who wants to
+//       change the block gives it a copy, and who frees it leaves them;
 //   W2. a block is stored only as it is in the file at that moment.
 // Bounds: 96 KiB or so for each, and 64 KiB while it is at work.
 #pragma once

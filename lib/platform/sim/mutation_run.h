@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -58,10 +59,6 @@ struct Equivalent {
   std::string_view reason;
 };
 
-namespace detail {
-constexpr std::uint64_t kFirstLook = 2000;
-}
-
 // `component` is a part of the file names whose sites are mutated. `tests` runs
 // everything with the given mutator, each program for as long as that lets it,
 // and returns the first failing report.
@@ -69,12 +66,13 @@ inline MutationReport run_mutations(
     const std::string& component, const std::function<Report(Mutator*)>& tests,
     const std::vector<Equivalent>& equivalents = {},
     std::FILE* progress = nullptr) {
+  constexpr std::uint64_t kFirstLook = 2000;
   const bool whole = std::getenv("ODO_LONG") != nullptr;
   MutationReport report;
   Mutator mutator(component);
   // That the tests hold to their end is for the tests to say. A site that is
   // missed here has too few programs run, and its mutations survive.
-  mutator.limit(detail::kFirstLook);
+  mutator.limit(kFirstLook);
   const Report baseline = tests(&mutator);
   if (!baseline.ok()) {
     report.baseline_failure = baseline.text();
@@ -91,7 +89,7 @@ inline MutationReport run_mutations(
     mutator.apply(&mutation);
     // The program that catches a mutation needs a few executions for it, while
     // those that don't would run to their end.
-    mutator.limit(detail::kFirstLook);
+    mutator.limit(kFirstLook);
     bool caught = !tests(&mutator).ok();
     if (!caught && (whole || known == equivalents.end())) {
       mutator.limit(Mutator::kNoLimit);

@@ -90,7 +90,10 @@ class Stage {
                                     .data_bytes = std::size_t{128} << 10,
                                     .dedup_entries = 64};
 
-  explicit Stage(Disk& disk) : disk_(disk) { tree_.set_now(now_us_); }
+  explicit Stage(Disk& disk) : disk_(disk) {
+    tree_.set_now(now_us_);
+    for (WriteBehind<StageGround>& behind : behind_) ODO_CHECK(behind.init());
+  }
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
   ~Stage() { leave(); }
@@ -99,12 +102,6 @@ class Stage {
     ground_.stop_clock(now_us_);
     Disk* disks[] = {&disk_};
     ODO_TRY_VOID(volume_.open(disks, limits));
-    if (!is_ready_) {
-      for (WriteBehind<StageGround>& behind : behind_) {
-        ODO_TRY_VOID(behind.init());
-      }
-      is_ready_ = true;
-    }
     ODO_TRY(root_, volume_.open_pfs(kLabel));
     driver_ = std::make_unique<Driver<StageGround>>(volume_, *root_);
     return {};
@@ -169,7 +166,6 @@ class Stage {
   Volume<StageGround> volume_{ground_};
   std::array<WriteBehind<StageGround>, 2> behind_ = {
       WriteBehind<StageGround>(volume_), WriteBehind<StageGround>(volume_)};
-  bool is_ready_ = false;  // these have memory
   OpenInode* root_ = nullptr;
   std::unique_ptr<Driver<StageGround>> driver_;
   model::FileTree tree_;
