@@ -165,26 +165,35 @@ WritingServer::Answer<T> WritingServer::told(const Result<T>& result) {
   }
 }
 
+// `send` takes what the answer holds; an errno is sent here.
+template <class T, class Send>
+void WritingServer::reply(fuse_req_t request, const Answer<T>& answer,
+                          Send send) {
+  if (!answer) {
+    fuse_reply_err(request, answer.error());
+  } else if constexpr (std::is_void_v<T>) {
+    send();
+  } else {
+    send(*answer);
+  }
+}
+
 void WritingServer::reply(fuse_req_t request, const Answer<void>& answer) {
-  fuse_reply_err(request, answer ? 0 : answer.error());
+  reply(request, answer, [&] { fuse_reply_err(request, 0); });
 }
 
 void WritingServer::reply(fuse_req_t request,
                           const Answer<fuse_entry_param>& answer) {
-  if (!answer) {
-    fuse_reply_err(request, answer.error());
-  } else {
-    fuse_reply_entry(request, &*answer);
-  }
+  reply(request, answer, [&](const fuse_entry_param& entry) {
+    fuse_reply_entry(request, &entry);
+  });
 }
 
 void WritingServer::reply(fuse_req_t request,
                           const Answer<struct stat>& answer) {
-  if (!answer) {
-    fuse_reply_err(request, answer.error());
-  } else {
-    fuse_reply_attr(request, &*answer, kForever);
-  }
+  reply(request, answer, [&](const struct stat& status) {
+    fuse_reply_attr(request, &status, kForever);
+  });
 }
 
 // --- Inodes ------------------------------------------------------------------
@@ -399,11 +408,8 @@ void WritingServer::readlink(fuse_req_t request, fuse_ino_t number) {
     return told(volume_->read_link(
         *inode, std::as_writable_bytes(std::span(target)).first(PATH_MAX - 1)));
   });
-  if (!got) {
-    fuse_reply_err(request, got.error());
-  } else {
-    fuse_reply_readlink(request, target.data());
-  }
+  reply(request, got,
+        [&](std::size_t) { fuse_reply_readlink(request, target.data()); });
 }
 
 void WritingServer::statfs(fuse_req_t request) {
@@ -434,11 +440,9 @@ void WritingServer::create(fuse_req_t request, fuse_ino_t parent,
     remember_open(*made, file);
     return entry_of(*made);
   });
-  if (!entry) {
-    fuse_reply_err(request, entry.error());
-  } else {
-    fuse_reply_create(request, &*entry, file);
-  }
+  reply(request, entry, [&](const fuse_entry_param& made) {
+    fuse_reply_create(request, &made, file);
+  });
 }
 
 void WritingServer::open(fuse_req_t request, fuse_ino_t number,
@@ -453,11 +457,7 @@ void WritingServer::open(fuse_req_t request, fuse_ino_t number,
     remember_open(*inode, file);
     return {};
   });
-  if (!opened) {
-    fuse_reply_err(request, opened.error());
-  } else {
-    fuse_reply_open(request, file);
-  }
+  reply(request, opened, [&] { fuse_reply_open(request, file); });
 }
 
 void WritingServer::release(fuse_req_t request, fuse_ino_t number,
@@ -481,11 +481,9 @@ void WritingServer::read(fuse_req_t request, fuse_ino_t number,
     return told(
         volume_->read(*inode, static_cast<std::uint64_t>(offset), room));
   });
-  if (!got) {
-    fuse_reply_err(request, got.error());
-  } else {
-    fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *got);
-  }
+  reply(request, got, [&](std::size_t length) {
+    fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), length);
+  });
 }
 
 void WritingServer::write(fuse_req_t request, fuse_ino_t number, Bytes from,
@@ -498,11 +496,7 @@ void WritingServer::write(fuse_req_t request, fuse_ino_t number, Bytes from,
     is_behind = volume_->is_behind();
     return {};
   });
-  if (!written) {
-    fuse_reply_err(request, written.error());
-  } else {
-    fuse_reply_write(request, from.size());
-  }
+  reply(request, written, [&] { fuse_reply_write(request, from.size()); });
   if (is_behind) help_store();
 }
 
@@ -598,11 +592,7 @@ WritingServer::Answer<off_t> WritingServer::find(fuse_ino_t number,
 void WritingServer::seek(fuse_req_t request, fuse_ino_t number, off_t offset,
                          int whence) {
   const auto to = under_lock([&] { return find(number, offset, whence); });
-  if (!to) {
-    fuse_reply_err(request, to.error());
-  } else {
-    fuse_reply_lseek(request, *to);
-  }
+  reply(request, to, [&](off_t found) { fuse_reply_lseek(request, found); });
 }
 
 // --- Directories -------------------------------------------------------------
@@ -643,11 +633,7 @@ void WritingServer::list(fuse_req_t request, fuse_ino_t number,
   std::vector<std::byte> bytes(size);
   Page page(request, bytes, listing);
   const auto filled = under_lock([&] { return fill(page, number, offset); });
-  if (!filled) {
-    fuse_reply_err(request, filled.error());
-  } else {
-    page.send();
-  }
+  reply(request, filled, [&] { page.send(); });
 }
 
 // --- The table ---------------------------------------------------------------

@@ -83,6 +83,8 @@ class WritingServer {
   Answer<T> told(const hammer2::Result<T>& result);
   template <class Work>
   auto under_lock(Work work);
+  template <class T, class Send>
+  static void reply(fuse_req_t request, const Answer<T>& answer, Send send);
   static void reply(fuse_req_t request, const Answer<void>& answer);
   static void reply(fuse_req_t request, const Answer<fuse_entry_param>& answer);
   static void reply(fuse_req_t request, const Answer<struct stat>& answer);
