@@ -110,9 +110,9 @@ class Creation {
       format_.size = size_for(entries_);
     }
     if (absl::GetFlag(FLAGS_fit)) {
-      // The least that others accept.
-      if (!format_.boot_bytes) format_.boot_bytes = 8 * kMiB;
-      if (!format_.aux_bytes) format_.aux_bytes = 8 * kMiB;
+      // Nothing reads these areas, whatever made the volume.
+      if (!format_.boot_bytes) format_.boot_bytes = 0;
+      if (!format_.aux_bytes) format_.aux_bytes = 0;
     }
   }
 
@@ -142,7 +142,8 @@ class Creation {
     settings.label = format_.labels.front();
     settings.methods = {.comp = format_.comp.method,
                         .level = format_.comp.level,
-                        .check = format_.check};
+                        .check = format_.check,
+                        .dense = absl::GetFlag(FLAGS_fit)};
     const std::uint32_t threads = absl::GetFlag(FLAGS_threads);
     settings.threads = threads != 0
                            ? threads
@@ -203,8 +204,9 @@ constinit const Command kCreate = {
         "Without --image_size an image that isn't there yet is made large "
         "enough for "
         "the tree\nwithout compression, with some room to spare; most of it is "
-        "a hole in the file.\n--fit cuts it behind the last block. With "
-        "--reproducible, times come from the\ntree, or from "
+        "a hole in the file.\n--fit cuts it behind the last block, has no boot "
+        "and auxiliary areas, and stores\nblocks by zlib where LZ4 takes twice "
+        "the room. With --reproducible, times come\nfrom the tree, or from "
         "$SOURCE_DATE_EPOCH, and identifiers from both.",
     .examples =
         "h2 create root.img rootfs/\n"

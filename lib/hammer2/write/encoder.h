@@ -36,6 +36,9 @@ struct DataMethods {
   format::CompMethod comp = format::CompMethod::kNone;
   unsigned level = 0;  // 0: the method's usual one
   format::CheckMethod check = format::CheckMethod::kXxhash64;
+  // LZ4 where it is the smallest, and zlib where that halves the block once
+  // more: for images that are read more often than made. Only with kLz4.
+  bool dense = false;
 
   [[nodiscard]] static DataMethods of(const format::InodeMeta& meta) {
     return {.comp = static_cast<format::CompMethod>(meta.comp_algo & 15),
@@ -75,27 +78,47 @@ class Encoder {
     if (methods.comp != format::CompMethod::kNone && all_zero(content)) {
       return block;
     }
+    const Packed packed = pack(methods, content, room);
     block.bytes = content;
-    auto stored = format::CompMethod::kNone;
-    // More than half of it isn't worth unpacking, and less than the smallest
-    // block can't be had.
-    const std::size_t half = content.size() / 2;
-    const std::size_t packed =
-        half < format::kMinAllocBytes
-            ? 0
-            : encode(methods.comp, methods.level, content, room.first(half));
-    if (packed != 0) {
-      const std::uint32_t size = data_block_bytes(packed);
-      zero_bytes(room.subspan(packed, size - packed));
+    if (packed.method != format::CompMethod::kNone) {
+      const std::uint32_t size = data_block_bytes(packed.bytes);
+      zero_bytes(room.subspan(packed.bytes, size - packed.bytes));
       block.bytes = Bytes(room).first(size);
-      stored = methods.comp;
     }
-    block.ref.methods = format::encode_methods(methods.check, stored);
+    block.ref.methods = format::encode_methods(methods.check, packed.method);
     seal(block.ref, block.bytes, checks_);
     return block;
   }
 
  private:
+  struct Packed {
+    format::CompMethod method = format::CompMethod::kNone;
+    std::size_t bytes = 0;  // of `room`
+  };
+
+  [[nodiscard]] Packed pack(const DataMethods& methods, Bytes content,
+                            MutableBytes room) {
+    using enum format::CompMethod;
+    // More than half of it isn't worth unpacking, and less than the smallest
+    // block can't be had.
+    const std::size_t half = content.size() / 2;
+    if (half < format::kMinAllocBytes) return {};
+    const auto once = [&](format::CompMethod method, std::size_t most) {
+      return encode(method, methods.level, content, room.first(most));
+    };
+    const std::size_t packed = once(methods.comp, half);
+    if (methods.dense && methods.comp == kLz4) {
+      const std::size_t most =
+          packed == 0 ? half : data_block_bytes(packed) / 2;
+      const std::size_t denser =
+          most < format::kMinAllocBytes ? 0 : once(kZlib, most);
+      if (denser != 0) return {kZlib, denser};
+      // That went over it, and it is cheaper to make anew than to keep.
+      if (packed != 0) return {kLz4, once(kLz4, half)};
+    }
+    return packed == 0 ? Packed() : Packed{methods.comp, packed};
+  }
+
   // 0 if it doesn't fit, or for a method that doesn't compress.
   [[nodiscard]] std::size_t encode(format::CompMethod method, unsigned level,
                                    Bytes content, MutableBytes to) {
