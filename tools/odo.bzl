@@ -3,6 +3,7 @@ odo_tool. BUILD files use these and nothing else for C++ on the host.
 """
 
 load("//tools:flags.bzl", "FREESTANDING_COPTS", "GCC_WARNINGS", "HOST_COPTS", "STANDARD")
+load("//tools:precompiled.bzl", "odo_precompiled")
 
 _MODES = {
     "clang": ["clang++-19"] + HOST_COPTS,
@@ -96,7 +97,11 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
         name = name + "_headers",
         hdrs = hdrs,
         library = ":" + name,
-        modes = ["clang", "gcc"] + ([] if hosted else ["freestanding"]),
+        # Lint compiles all of them with clang, hosted and together.
+        modes = ["gcc"] + (["clang"] if hosted else ["freestanding"] + select({
+            "//tools:long": ["clang"],
+            "//conditions:default": [],
+        })),
         alone_in_all = select({
             "//tools:long": True,
             "//conditions:default": False,
@@ -115,6 +120,47 @@ _BUSY = select({
     "//tools:sanitizer": ["-O1"],
     "//conditions:default": [],
 })
+
+# What tests include most from outside the project. They name what they use all the
+# same: this only saves the time to parse it in each of them.
+_TEST_INCLUDES = [
+    "gtest/gtest.h",
+    "algorithm",
+    "array",
+    "atomic",
+    "concepts",
+    "expected",
+    "functional",
+    "map",
+    "memory",
+    "optional",
+    "random",
+    "set",
+    "span",
+    "string",
+    "string_view",
+    "thread",
+    "utility",
+    "vector",
+]
+
+def odo_test_headers():
+    """For //tools alone: what tests include, as they are compiled, busy or not."""
+    for name, copts in [("test_headers", []), ("busy_test_headers", _BUSY)]:
+        odo_precompiled(
+            name = name + ".pch",
+            copts = HOST_COPTS + copts,
+            includes = _TEST_INCLUDES,
+            tags = ["manual"],
+            testonly = True,
+        )
+        native.cc_library(
+            name = name,
+            testonly = True,
+            tags = ["manual"],
+            textual_hdrs = [name + ".pch"],
+            visibility = ["//visibility:public"],
+        )
 
 def odo_test(
         name,
@@ -145,14 +191,17 @@ def odo_test(
         optimised there, too.
       **kwargs: as in cc_test.
     """
+    # With flags of its own a test parses everything itself.
+    headers = ("busy_" if busy else "") + "test_headers"
+    precompiled = [] if copts else ["-include-pch", "$(BINDIR)/tools/%s.pch" % headers]
     native.cc_test(
         name = name,
         srcs = srcs,
-        copts = HOST_COPTS + copts + (_BUSY if busy else []),
+        copts = HOST_COPTS + copts + (_BUSY if busy else []) + precompiled,
         data = data,
         size = size,
         tags = _with_builds(tags) + ([] if threads else ["notsan"]),
-        deps = deps + ["@gtest//:gtest_main"],
+        deps = deps + ["@gtest//:gtest_main"] + ([] if copts else ["//tools:" + headers]),
         **kwargs
     )
 
@@ -200,7 +249,11 @@ def odo_bench(name, srcs, deps = [], copts = []):
     native.cc_binary(
         name = name,
         srcs = srcs,
-        copts = HOST_COPTS + copts,
+        # Only those that are optimised are run.
+        copts = HOST_COPTS + copts + select({
+            "//tools:optimised": [],
+            "//conditions:default": ["-O0"],
+        }),
         tags = ["bench"],
         testonly = True,
         deps = deps + ["@benchmark//:benchmark"],
