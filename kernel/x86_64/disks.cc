@@ -40,7 +40,7 @@ bool add_disk(PciConfig& config, const pci::Function& function) {
     return false;
   }
   KernelHeap& heap = kernel_heap();
-  Disk* made = heap.make<Disk>(*transport, VirtioGround{});
+  Disk* made = heap.make<Disk>(*transport, DriverGround{});
   const MutableBytes memory =
       heap.allocate_bytes(Disk::kMemoryBytes, kMemoryAlignment);
   if (made == nullptr || memory.empty()) {

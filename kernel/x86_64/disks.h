@@ -10,15 +10,15 @@
 #include <cstdint>
 #include <string_view>
 
+#include "kernel/x86_64/driver_ground.h"
 #include "kernel/x86_64/pci_config.h"
-#include "kernel/x86_64/virtio_ground.h"
 #include "kernel/x86_64/virtio_pci.h"
 #include "lib/block/device.h"
 #include "lib/virtio/block_driver.h"
 
 namespace odo::x86 {
 
-using Disk = virtio::BlockDriver<VirtioPci, VirtioGround>;
+using Disk = virtio::BlockDriver<VirtioPci, DriverGround>;
 static_assert(block::WritableBlockDevice<Disk>);
 
 inline constexpr std::size_t kMaxDisks = 16;

@@ -7,14 +7,14 @@
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/traps.h"
-#include "kernel/x86_64/virtio_ground.h"
+#include "kernel/x86_64/driver_ground.h"
 #include "kernel/x86_64/virtio_pci.h"
 #include "lib/virtio/console_driver.h"
 
 namespace odo::x86 {
 namespace {
 
-using Output = virtio::ConsoleDriver<VirtioPci, VirtioGround>;
+using Output = virtio::ConsoleDriver<VirtioPci, DriverGround>;
 
 // Of what a device shares: no cache line is anyone else's.
 constexpr std::size_t kMemoryAlignment = 64;
@@ -31,7 +31,7 @@ bool add_output_console(PciConfig& config, const pci::Function& function) {
     return false;
   }
   KernelHeap& heap = kernel_heap();
-  Output* const made = heap.make<Output>(*transport, VirtioGround{});
+  Output* const made = heap.make<Output>(*transport, DriverGround{});
   const MutableBytes memory =
       heap.allocate_bytes(Output::kMemoryBytes, kMemoryAlignment);
   if (made == nullptr || memory.empty()) {

@@ -30,8 +30,9 @@
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
 #include "lib/block/device.h"
+#include "lib/driver/ground.h"
+#include "lib/driver/transfer.h"
 #include "lib/virtio/device.h"
-#include "lib/virtio/ground.h"
 #include "lib/virtio/split_queue.h"
 
 namespace odo::virtio {
@@ -43,7 +44,7 @@ enum class BlockStatus : std::uint8_t {
   kNotWritten = 0xff,  // ours, before the device writes its own
 };
 
-template <Transport T, DriverGround G>
+template <Transport T, driver::DriverGround G>
 class BlockDriver {
  public:
   static constexpr std::uint16_t kQueueSize = 128;
@@ -213,68 +214,57 @@ class BlockDriver {
     return ground_.dma_run(p, 1).physical;
   }
 
-  // Keeps as many requests under way as there is room for, until all of `data`,
-  // which the device fills or stores, was dealt with or something went wrong.
-  // Without data it is one request.
+  // The driver as driver::transfer() sees it, for one kind of operation.
+  struct Requests {
+    BlockDriver& driver;
+    Operation operation;
+
+    [[nodiscard]] driver::Submitted submit(std::uint64_t offset_bytes,
+                                           Bytes data) {
+      return driver.submit(operation, offset_bytes, data);
+    }
+    void publish() { driver.publish(); }
+    [[nodiscard]] driver::Collected collect() { return driver.collect(); }
+    [[nodiscard]] std::size_t in_flight() const {
+      return driver.queue_.in_flight();
+    }
+  };
+
+  // Without data it is one request, which only a flush may be.
   [[nodiscard]] block::Result<void> run(Operation operation,
                                         std::uint64_t offset_bytes,
                                         Bytes data) {
-    bool has_failed = false;
-    bool is_due = !data.empty() || operation == Operation::kFlush;
-    ground_.begin_wait();
-    while ((is_due && !has_failed) || queue_.in_flight() != 0) {
-      bool has_added = false;
-      while (is_due && !has_failed && has_free_slot()) {
-        const Submitted submitted = submit(operation, offset_bytes, data);
-        if (submitted.outcome == Submitted::kNoRoom) break;
-        if (submitted.outcome == Submitted::kImpossible) {
-          has_failed = true;
-          break;
-        }
-        has_added = true;
-        offset_bytes += submitted.bytes;
-        data = data.subspan(submitted.bytes);
-        is_due = !data.empty();
-      }
-      if (has_added) {
-        queue_.publish();
-        if (queue_.must_notify()) transport_.notify(0, notify_offset_);
-      }
-      switch (collect()) {
-        case Collected::kNothing:
-          if (!ground_.wait()) return stop_device(Error::kTimeout);
-          break;
-        case Collected::kSome:
-          ground_.begin_wait();
-          break;
-        case Collected::kFailure:
-          has_failed = true;
-          break;
-        case Collected::kLie:
-          return stop_device(Error::kBroken);
-      }
+    if (data.empty() && operation != Operation::kFlush) return {};
+    Requests requests{*this, operation};
+    switch (driver::transfer(requests, ground_, offset_bytes, data,
+                             driver::kRequestLimitMs)) {
+      case driver::Outcome::kDone:
+        return {};
+      case driver::Outcome::kFailed:
+        return fail(block::Error::kIo);
+      case driver::Outcome::kTimeout:
+        return stop_device(Error::kTimeout);
+      case driver::Outcome::kLie:
+        break;
     }
-    if (has_failed) return fail(block::Error::kIo);
-    return {};
+    return stop_device(Error::kBroken);
   }
 
-  struct Submitted {
-    // kImpossible: the device takes too few segments for one block of data.
-    enum Outcome : std::uint8_t { kAdded, kNoRoom, kImpossible } outcome;
-    std::size_t bytes = 0;
-  };
-
-  [[nodiscard]] bool has_free_slot() const {
-    return std::any_of(slots_.begin(), slots_.end(),
-                       [](const Slot& slot) { return !slot.is_busy; });
+  void publish() {
+    queue_.publish();
+    if (queue_.must_notify()) transport_.notify(0, notify_offset_);
   }
 
-  // Adds one request for the front of `data`. A slot is free.
-  [[nodiscard]] Submitted submit(Operation operation,
-                                 std::uint64_t offset_bytes, Bytes data) {
+  // Adds one request for the front of `data`. Impossible where the device takes
+  // too few segments for one block.
+  [[nodiscard]] driver::Submitted submit(Operation operation,
+                                         std::uint64_t offset_bytes,
+                                         Bytes data) {
+    using driver::Submitted;
     const auto free_slot =
         std::find_if(slots_.begin(), slots_.end(),
                      [](const Slot& slot) { return !slot.is_busy; });
+    if (free_slot == slots_.end()) return {Submitted::kNoRoom};
     const auto index = static_cast<std::size_t>(free_slot - slots_.begin());
     const Access access = operation == Operation::kWrite
                               ? Access::kDeviceReads
@@ -315,7 +305,7 @@ class BlockDriver {
            used < max_segments_) {
       const std::size_t want = std::min<std::size_t>(
           {data.size() - bytes, kMaxRequestBytes - bytes, max_segment_bytes_});
-      const DmaRun run = ground_.dma_run(data.data() + bytes, want);
+      const driver::DmaRun run = ground_.dma_run(data.data() + bytes, want);
       ODO_CHECK(run.length != 0);
       const std::size_t length = std::min(run.length, want);
       segments[used++] = {run.physical, static_cast<std::uint32_t>(length),
@@ -338,10 +328,9 @@ class BlockDriver {
     return bytes;
   }
 
-  enum class Collected : std::uint8_t { kNothing, kSome, kFailure, kLie };
-
   // Takes all answers that are there.
-  [[nodiscard]] Collected collect() {
+  [[nodiscard]] driver::Collected collect() {
+    using driver::Collected;
     Collected result = Collected::kNothing;
     for (;;) {
       const auto answer = queue_.take();

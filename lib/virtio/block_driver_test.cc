@@ -167,7 +167,8 @@ class SimGround : public SimAccess {
     exempt_begin_ = begin;
     exempt_length_ = length;
   }
-  [[nodiscard]] DmaRun dma_run(const std::byte* p, std::size_t length) const {
+  [[nodiscard]] driver::DmaRun dma_run(const std::byte* p,
+                                       std::size_t length) const {
     const auto address = reinterpret_cast<std::uintptr_t>(p);
     if (p >= exempt_begin_ && p < exempt_begin_ + exempt_length_) {
       return {sim_physical(p), length};
@@ -175,7 +176,7 @@ class SimGround : public SimAccess {
     return {sim_physical(p),
             std::min(length, run_bytes_ - address % run_bytes_)};
   }
-  void begin_wait() { steps_ = 0; }
+  void begin_wait(std::uint32_t) { steps_ = 0; }
   [[nodiscard]] bool wait() {
     disk_->work();
     return ++steps_ < 1000;

@@ -26,13 +26,13 @@
 #include "lib/base/annotations.h"
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
+#include "lib/driver/ground.h"
 #include "lib/virtio/device.h"
-#include "lib/virtio/ground.h"
 #include "lib/virtio/split_queue.h"
 
 namespace odo::virtio {
 
-template <Transport T, DriverGround G>
+template <Transport T, driver::DriverGround G>
 class ConsoleDriver {
  public:
   static constexpr std::uint16_t kQueueSize = 32;
@@ -64,7 +64,7 @@ class ConsoleDriver {
   ConsoleDriver& operator=(const ConsoleDriver&) = delete;
 
   [[nodiscard]] Result<void> start(MutableBytes memory) {
-    const DmaRun run = ground_.dma_run(memory.data(), kMemoryBytes);
+    const driver::DmaRun run = ground_.dma_run(memory.data(), kMemoryBytes);
     ODO_CHECK(memory.size() >= kMemoryBytes && run.length == kMemoryBytes);
     memory_ = memory;
     physical_ = run.physical;
@@ -93,7 +93,7 @@ class ConsoleDriver {
       while (!bytes.empty()) {
         const std::size_t want =
             std::min<std::size_t>(bytes.size(), kMaxSegmentBytes);
-        const DmaRun run = ground_.dma_run(bytes.data(), want);
+        const driver::DmaRun run = ground_.dma_run(bytes.data(), want);
         const std::size_t length = std::min(run.length, want);
         const std::array<Segment, 1> chain{
             Segment{run.physical, static_cast<std::uint32_t>(length),
@@ -185,7 +185,7 @@ class ConsoleDriver {
         Segment{physical_ + kSentAt, sizeof(Message), Access::kDeviceReads}};
     if (!send_.add(chain, 0)) return give_up(Error::kBroken);
     publish(send_, kControlSendQueue, send_notify_);
-    ground_.begin_wait();
+    ground_.begin_wait(driver::kRequestLimitMs);
     for (;;) {
       const auto answer = send_.take();
       if (!answer) return give_up(Error::kBroken);
@@ -197,7 +197,7 @@ class ConsoleDriver {
   // Takes messages until `event` comes for our port with a value other than 0
   // (kPortAdd has none).
   [[nodiscard]] Result<void> await(Event event) {
-    ground_.begin_wait();
+    ground_.begin_wait(driver::kRequestLimitMs);
     for (;;) {
       const auto answer = receive_.take();
       if (!answer) return give_up(Error::kBroken);

@@ -103,10 +103,11 @@ class SimConsole {
 class Ground : public SimAccess {
  public:
   explicit Ground(SimConsole& console) : console_(&console) {}
-  [[nodiscard]] DmaRun dma_run(const std::byte* p, std::size_t length) const {
+  [[nodiscard]] driver::DmaRun dma_run(const std::byte* p,
+                                       std::size_t length) const {
     return {sim_physical(p), length};
   }
-  void begin_wait() { steps_ = 0; }
+  void begin_wait(std::uint32_t) { steps_ = 0; }
   [[nodiscard]] bool wait() {
     console_->work();
     return ++steps_ < 100;

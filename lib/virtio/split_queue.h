@@ -29,7 +29,6 @@
 #pragma once
 
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -39,17 +38,9 @@
 #include "lib/base/bytes.h"
 #include "lib/base/check.h"
 #include "lib/base/result.h"
+#include "lib/driver/ground.h"
 
 namespace odo::virtio {
-
-// How the ground touches words that the device touches too.
-template <class R>
-concept RingAccess = requires(const R& access, const std::uint16_t* from,
-                              std::uint16_t* to, std::uint16_t value) {
-  { access.load_acquire(from) } -> std::same_as<std::uint16_t>;
-  { access.store_release(to, value) } -> std::same_as<void>;
-  { access.full_fence() } -> std::same_as<void>;
-};
 
 enum class QueueError : std::uint8_t {
   kNoRoom,      // not enough free descriptors now
@@ -87,7 +78,7 @@ struct QueueLayout {
   return {available_at, used_at, used_at + 6 + 8 * size};
 }
 
-template <RingAccess R, std::size_t MaxSize>
+template <driver::RingAccess R, std::size_t MaxSize>
 class SplitQueue {
  public:
   static_assert(is_power_of_two(MaxSize) && MaxSize <= 32768);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What virtio drivers ask of this machine: see virtio::DriverGround. Answers
-// are looked for in a loop; ten seconds without one end it.
+// What drivers ask of this machine: see driver::DriverGround. Answers are
+// looked for in a loop, until the time allowed is over.
 //
 // Contexts: thread, one CPU.
 #pragma once
@@ -9,11 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lib/virtio/ground.h"
+#include "lib/driver/ground.h"
 
 namespace odo::x86 {
 
-class VirtioGround {
+class DriverGround {
  public:
   // Ring words lie in ordinary cached memory that the device shares coherently:
   // the CPU's own atomic operations are the right ones.
@@ -26,16 +26,17 @@ class VirtioGround {
   void full_fence() const {
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
-  [[nodiscard]] virtio::DmaRun dma_run(const std::byte* p,
+  [[nodiscard]] driver::DmaRun dma_run(const std::byte* p,
                                        std::size_t length) const;
-  void begin_wait();
+  void begin_wait(std::uint32_t limit_ms);
   [[nodiscard]] bool wait();
 
  private:
   std::uint64_t begin_cycles_ = 0;
+  std::uint64_t limit_ms_ = 0;
   std::uint64_t looks_ = 0;
 };
 
-static_assert(virtio::DriverGround<VirtioGround>);
+static_assert(driver::DriverGround<DriverGround>);
 
 }  // namespace odo::x86
