@@ -35,8 +35,10 @@ class Pc {
   [[nodiscard]] std::size_t disk_count() { return x86::disk_count(); }
   [[nodiscard]] monitor::DiskInfo disk(std::size_t index) {
     const x86::Disk& disk = x86::disk(index);
-    return {x86::disk_name(index), disk.serial(), disk.size_bytes(),
-            disk.block_bytes(), disk.is_read_only()};
+    const x86::DiskFacts& facts = x86::disk_facts(index);
+    return {x86::disk_name(index), facts.driver,      facts.model,
+            facts.serial,          disk.size_bytes(), disk.block_bytes(),
+            disk.is_read_only()};
   }
   [[nodiscard]] Ground& ground() { return ground_; }
   [[nodiscard]] Device& disk_device(std::size_t index) {

@@ -3,10 +3,11 @@
 
 #include <array>
 
-#include "kernel/x86_64/disks.h"
+#include "kernel/x86_64/nvme_disks.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/pci_config.h"
 #include "kernel/x86_64/run_output.h"
+#include "kernel/x86_64/virtio_disk.h"
 #include "lib/base/check.h"
 #include "lib/virtio/pci_layout.h"
 
@@ -27,12 +28,27 @@ void use_ecam(const acpi::EcamRegion& region) {
   pci_config.use_ecam(base, region.segment, region.first_bus, region.last_bus);
 }
 
+// Base class, sub-class, interface.
+constexpr std::uint32_t kNvmeClass = 0x010802;
+
+[[nodiscard]] bool is_class(const pci::Function& function,
+                            std::uint32_t wanted) {
+  return wanted ==
+         (std::uint32_t{function.base_class} << 16 |
+          std::uint32_t{function.sub_class} << 8 | function.interface);
+}
+
 [[nodiscard]] std::string_view start_driver(const pci::Function& function) {
   if (virtio::is_virtio(function, virtio::DeviceKind::kConsole)) {
     return add_output_console(pci_config, function) ? "virtio-console" : "";
   }
-  if (!virtio::is_virtio(function, virtio::DeviceKind::kBlock)) return {};
-  return add_disk(pci_config, function) ? "virtio-blk" : "";
+  if (virtio::is_virtio(function, virtio::DeviceKind::kBlock)) {
+    return start_virtio_disk(pci_config, function) ? "virtio-blk" : "";
+  }
+  if (is_class(function, kNvmeClass)) {
+    return start_nvme_disks(pci_config, function) ? "nvme" : "";
+  }
+  return {};
 }
 
 }  // namespace

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 
+#include "kernel/x86_64/driver_ground.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/traps.h"
-#include "kernel/x86_64/driver_ground.h"
 #include "kernel/x86_64/virtio_pci.h"
 #include "lib/virtio/console_driver.h"
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "lib/block/any_device.h"
 #include "lib/block/archetype.h"
 #include "lib/block/faulty_device.h"
 #include "lib/block/memory_device.h"
@@ -46,6 +47,31 @@ TEST(BlockDeviceTest, ArchetypeIsEnough) {
   ArchetypeWritableDevice* writable = nullptr;
   static_assert(requires { first_byte(*writable); });
   static_assert(requires { clear_first_block(*writable); });
+}
+
+TEST(BlockDeviceTest, AnyDeviceDoesAsTheDeviceBehindIt) {
+  std::vector<std::byte> bytes = pattern(8192);
+  const std::vector<std::byte> zeros(4096);
+  std::array<std::byte, 4096> buffer;
+  WritableMemoryDevice writable(bytes, 4096);
+  AnyDevice any(writable);
+  EXPECT_EQ(any.size_bytes(), 8192u);
+  EXPECT_EQ(any.block_bytes(), 4096u);
+  EXPECT_FALSE(any.is_read_only());
+  EXPECT_TRUE(any.read(4096, buffer));
+  EXPECT_TRUE(equal_bytes(buffer, Bytes(bytes).subspan(4096)));
+  EXPECT_TRUE(any.write(4096, zeros));
+  EXPECT_TRUE(equal_bytes(zeros, Bytes(bytes).subspan(4096)));
+  EXPECT_TRUE(any.flush());
+  EXPECT_EQ(any.read(512, buffer).error(), Error::kMisaligned);
+  EXPECT_EQ(any.discard(0, 4096).error(), Error::kNotOffered);
+
+  MemoryDevice fixed(bytes);
+  AnyDevice other(fixed);
+  EXPECT_TRUE(other.is_read_only());
+  EXPECT_TRUE(other.read(4096, buffer));
+  EXPECT_EQ(other.write(0, zeros).error(), Error::kReadOnly);
+  EXPECT_TRUE(other.flush());
 }
 
 TEST(BlockDeviceTest, RequestsAreChecked) {

@@ -43,7 +43,10 @@ concept Console = requires(C& console, Channel channel, Bytes bytes) {
 
 struct DiskInfo {
   std::string_view name;    // "vd0": short, unique, printable, no '+' or '@'
-  std::string_view serial;  // as the device tells it: any bytes, may be empty
+  std::string_view driver;  // "virtio-blk": printable
+  // As the device tells them: any bytes, may be empty.
+  std::string_view model;
+  std::string_view serial;
   std::uint64_t size_bytes;
   std::uint32_t block_bytes;  // logical block
   bool read_only;

@@ -228,7 +228,8 @@ TEST_F(MonitorTest, DfAndMountTell) {
   EXPECT_NE(df.find("\nsize  2 GiB, for data "), std::string::npos);
   EXPECT_NE(df.find("\nPFS   DATA: MASTER, "), std::string::npos);
   EXPECT_EQ(output("mount"),
-            "vd0@DATA on /\ndisk vd0: 2 GiB, blocks of 512, serial "
+            "vd0@DATA on /\ndisk vd0: 2 GiB, fake (Model \\x07), blocks of "
+            "512, serial "
             "SER\\x1b[2J, read-only\n");
 }
 

@@ -100,8 +100,13 @@ class FakeMachine {
 
   std::size_t disk_count() { return disks_.size(); }
   DiskInfo disk(std::size_t i) {
-    return {disks_[i].name, disks_[i].serial, disks_[i].device.size_bytes(),
-            disks_[i].device.block_bytes(), Device::kReadOnly};
+    return {disks_[i].name,
+            "fake",
+            "Model \x07",
+            disks_[i].serial,
+            disks_[i].device.size_bytes(),
+            disks_[i].device.block_bytes(),
+            Device::kReadOnly};
   }
   Ground& ground() { return ground_; }
   Device& disk_device(std::size_t i) { return disks_[i].device; }
