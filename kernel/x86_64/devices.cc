@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "kernel/x86_64/ahci_disks.h"
 #include "kernel/x86_64/nvme_disks.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/pci_config.h"
@@ -29,6 +30,7 @@ void use_ecam(const acpi::EcamRegion& region) {
 }
 
 // Base class, sub-class, interface.
+constexpr std::uint32_t kAhciClass = 0x010601;
 constexpr std::uint32_t kNvmeClass = 0x010802;
 
 [[nodiscard]] bool is_class(const pci::Function& function,
@@ -47,6 +49,9 @@ constexpr std::uint32_t kNvmeClass = 0x010802;
   }
   if (is_class(function, kNvmeClass)) {
     return start_nvme_disks(pci_config, function) ? "nvme" : "";
+  }
+  if (is_class(function, kAhciClass)) {
+    return start_ahci_disks(pci_config, function) ? "ahci" : "";
   }
   return {};
 }
