@@ -15,6 +15,7 @@
 #include "kernel/x86_64/clock.h"
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/devices.h"
+#include "kernel/x86_64/driver_ground.h"
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/firmware.h"
 #include "kernel/x86_64/gdt.h"
@@ -76,22 +77,17 @@ void read_boot_information(std::uint64_t protocol, std::uint64_t address) {
   }
 }
 
-void start_devices() {
-  const x86::Firmware firmware = x86::read_firmware(boot_info);
-  x86::set_power_control(firmware.fadt);
-  x86::start_clock(firmware.fadt);
-  x86::find_devices(firmware);
-  processors = firmware.processors;
-}
-
 // The monitor and the memory it works in: a share of what the machine has, so
 // that small machines keep some and large ones cache whole volumes' metadata.
 [[nodiscard]] KernelMonitor& make_monitor(SerialConsole& console, Pc& machine) {
   constexpr std::uint64_t kMostMemoryBytes = std::uint64_t{64} << 20;
   const std::uint64_t share = machine.memory().total_bytes / 8;
   x86::KernelHeap& heap = x86::kernel_heap();
-  const MutableBytes memory = heap.allocate_bytes(std::clamp<std::uint64_t>(
-      share, KernelMonitor::kMinMemoryBytes, kMostMemoryBytes));
+  // Disks write there: what is aligned they can do without copies.
+  const MutableBytes memory = heap.allocate_bytes(
+      std::clamp<std::uint64_t>(share, KernelMonitor::kMinMemoryBytes,
+                                kMostMemoryBytes),
+      x86::kPageBytes);
   const check::Checks checks(
       check::CpuFeatures{.crc32_instruction = x86::features().has_sse42});
   KernelMonitor* made = nullptr;
@@ -112,16 +108,39 @@ void start_devices() {
   return made.mount(*root);
 }
 
+// What the command line says after `name=`, if that is so many seconds.
+[[nodiscard]] std::uint64_t seconds_of(std::string_view name,
+                                       std::uint64_t least, std::uint64_t most,
+                                       std::uint64_t usual) {
+  const auto wanted = command_line().find(name);
+  if (!wanted) return usual;
+  const auto number = monitor::parse_number(*wanted);
+  if (number && *number >= least && *number <= most) return *number;
+  x86::log("odo: ", name, "=", *wanted, ": give ", least, " to ", most,
+           " seconds\n");
+  return usual;
+}
+
 // `sync=SECONDS`: how long a change may wait to be made durable; 0 for ever.
 [[nodiscard]] std::uint64_t sync_seconds() {
-  constexpr std::uint64_t kUsual = 5;
-  constexpr std::uint64_t kMost = 86'400;
-  const auto wanted = command_line().find("sync");
-  if (!wanted) return kUsual;
-  const auto number = monitor::parse_number(*wanted);
-  if (number && *number <= kMost) return *number;
-  x86::log("odo: sync=", *wanted, ": give 0 to ", kMost, " seconds\n");
-  return kUsual;
+  return seconds_of("sync", 0, 86'400, 5);
+}
+
+// `disk-wait=SECONDS`: what a disk may take for anything. Without it each
+// driver knows what is right.
+void limit_waits() {
+  constexpr std::uint64_t kMost = 3600;
+  const std::uint64_t seconds = seconds_of("disk-wait", 1, kMost, kMost);
+  x86::set_longest_wait(static_cast<std::uint32_t>(seconds * 1000));
+}
+
+void start_devices() {
+  const x86::Firmware firmware = x86::read_firmware(boot_info);
+  x86::set_power_control(firmware.fadt);
+  x86::start_clock(firmware.fadt);
+  limit_waits();
+  x86::find_devices(firmware);
+  processors = firmware.processors;
 }
 
 void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/driver_ground.h"
 
+#include <algorithm>
+
 #include "kernel/x86_64/clock.h"
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/paging.h"
@@ -11,11 +13,15 @@ namespace {
 // So many looks come between two looks at the clock; and a clock that jumps,
 // as after a guest was stopped, must not end a wait that has hardly begun.
 constexpr std::uint64_t kLooksBetweenClocks = 1024;
-constexpr std::uint64_t kMinLooksPerMs = 100;
+constexpr std::uint64_t kMinLooksPerMs = 10;
 // Where there is no clock.
 constexpr std::uint64_t kLooksPerMsWithoutClock = 200'000;
 
+constinit std::uint32_t longest_wait_ms = 0xffffffff;
+
 }  // namespace
+
+void set_longest_wait(std::uint32_t limit_ms) { longest_wait_ms = limit_ms; }
 
 driver::DmaRun DriverGround::dma_run(const std::byte* p,
                                      std::size_t length) const {
@@ -24,7 +30,7 @@ driver::DmaRun DriverGround::dma_run(const std::byte* p,
 }
 
 void DriverGround::begin_wait(std::uint32_t limit_ms) {
-  limit_ms_ = limit_ms;
+  limit_ms_ = std::min(limit_ms, longest_wait_ms);
   begin_cycles_ = read_tsc();
   looks_ = 0;
 }

@@ -39,4 +39,7 @@ class DriverGround {
 
 static_assert(driver::DriverGround<DriverGround>);
 
+// From now on no driver waits longer than this, whatever it thinks is right.
+void set_longest_wait(std::uint32_t limit_ms);
+
 }  // namespace odo::x86

@@ -299,10 +299,11 @@ class Port {
       regions = describe_data(ground_, data, most, kind.block_bytes,
                               table + kRegionsAt, kMaxRegions, shape_.reach);
       if (regions.bytes == 0) {
-        // No table can point at it: one block at a time goes through a page.
+        // No table can point at it: it goes through a page.
         if (bounced_) return {Submitted::kNoRoom};
         bounced_ = index;
-        const MutableBytes bounce(memory_ + kBounceAt, kind.block_bytes);
+        const MutableBytes bounce(memory_ + kBounceAt,
+                                  std::min(data.size(), kPageBytes));
         regions =
             describe_data(ground_, bounce, bounce.size(), kind.block_bytes,
                           table + kRegionsAt, kMaxRegions, shape_.reach);
@@ -392,11 +393,10 @@ class Port {
   [[nodiscard]] std::optional<Error> find_fault() {
     const std::uint32_t events = read(reg::kInterruptStatus);
     if (events == driver::kGone) return Error::kGone;
-    if ((events & kEventLink) != 0) {
-      const std::uint32_t link = read(reg::kLinkStatus);
-      return (link & kLinkMask) == kLinkUp ? Error::kLink : Error::kGone;
-    }
-    if ((events & kEventFaults) != 0) return Error::kLink;
+    // Registers that nobody answers for may read as zeros, too, which would
+    // look like commands that are done.
+    if ((read(reg::kLinkStatus) & kLinkMask) != kLinkUp) return Error::kGone;
+    if ((events & (kEventLink | kEventFaults)) != 0) return Error::kLink;
     if ((events & kEventRefused) != 0) {
       last_refusal_ = static_cast<std::uint8_t>(read(reg::kTaskFile) >> 8);
       return Error::kRefused;

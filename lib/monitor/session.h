@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 
+#include "lib/base/bits.h"
 #include "lib/base/bytes.h"
 #include "lib/base/check.h"
 #include "lib/check/checks.h"
@@ -243,7 +244,8 @@ class Session {
   static constexpr std::size_t walk_bytes(std::size_t memory_bytes) {
     ODO_CHECK(memory_bytes >= kMinMemoryBytes);
     std::size_t spare = memory_bytes - kMinMemoryBytes;
-    return std::min(kMinWalkBytes + spare / 4, kMaxWalkBytes);
+    // Pages, so that what disks write to behind it stays aligned.
+    return align_down(std::min(kMinWalkBytes + spare / 4, kMaxWalkBytes), 4096);
   }
 
   Newline newline_ = Newline::kPlain;

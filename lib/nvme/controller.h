@@ -396,10 +396,11 @@ class Controller {
         std::min<std::uint64_t>(kMaxRequestBytes, identity_.max_transfer_bytes),
         requests.block_bytes, list, physical_ + list_at);
     if (pointer.bytes == 0) {
-      // No command can point at it: one block at a time goes through a page.
+      // No command can point at it: it goes through a page.
       if (bounced_) return {Submitted::kNoRoom};
       bounced_ = *slot;
-      pointer = {page_physical(kBouncePage), 0, requests.block_bytes};
+      pointer = {page_physical(kBouncePage), 0,
+                 std::min<std::size_t>(data.size(), kPageBytes)};
       const MutableBytes bounce(page(kBouncePage), pointer.bytes);
       if (requests.read_to == nullptr) {
         copy_bytes(bounce, data.first(pointer.bytes));

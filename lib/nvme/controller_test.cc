@@ -440,6 +440,15 @@ TEST_F(ControllerTest, ADeviceThatIsTakenOutIsGone) {
   EXPECT_EQ(d.flush().error(), block::Error::kIo);
 }
 
+TEST_F(ControllerTest, RegistersOfNobodyMayReadAsZerosToo) {
+  Disk d = started();
+  device.is_gone = true;
+  device.gone_value = 0;
+  std::vector<std::byte> buffer(4096);
+  EXPECT_EQ(read(d, 0, buffer).error(), block::Error::kIo);
+  EXPECT_FALSE(nvme->is_working());
+}
+
 TEST_F(ControllerTest, AnotherDeviceInItsPlaceIsNotUsed) {
   device.is_stuck = true;
   Disk d = started();

@@ -22,6 +22,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # What `--run` may take before it counts as a hang, unless --timeout says else.
 _RUN_TIMEOUT_S = 600
 TIMED_OUT = 124
+_PORTS_OF_AHCI = 6
 
 
 class Refused(Exception):
@@ -65,6 +66,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         dest="images",
                         help="a raw disk image that the guest may write to; "
                         "counts with --disk for the names of disks")
+    parser.add_argument("--disk-bus", choices=("virtio", "nvme", "ahci"),
+                        default="virtio", help="what the disks hang on: their "
+                        "names are vd0, nvme0 or ad0 and so on (default "
+                        "virtio); on the other two the guest may change what "
+                        "--disk names, and its changes are dropped at the end")
     parser.add_argument("--run", metavar="CMDS",
                         help="run these monitor commands (separated by ; or "
                         "newlines), print their output alone on stdout, power "
@@ -154,6 +160,32 @@ def disks_of(arguments: argparse.Namespace, folder: Path) -> list[Disk]:
             for number, image in enumerate(arguments.images)]
 
 
+def disk_words(bus: str, number: int, disk: Disk) -> list[str]:
+    """QEMU's words for one disk.
+
+    A virtio disk can be read-only; QEMU's others cannot, so that what the guest
+    writes to those is dropped at the end.
+    """
+    # QEMU's option parser takes a comma inside a value when doubled.
+    file = str(disk.path).replace(",", ",,")
+    drive = f"file={file},format=raw,if=none,id=disk{number}"
+    if bus == "virtio":
+        drive += f",readonly={'off' if disk.writable else 'on'}"
+    elif not disk.writable:
+        drive += ",snapshot=on"
+    device = f"drive=disk{number},serial=odo{number}"
+    words = ["-drive", drive]
+    if bus == "virtio":
+        return words + ["-device", f"virtio-blk-pci,{device},disable-legacy=on"]
+    if bus == "nvme":
+        return words + ["-device", f"nvme,{device}"]
+    # A controller of our own, as not every machine has one.
+    controller, port = divmod(number, _PORTS_OF_AHCI)
+    if port == 0:
+        words += ["-device", f"ich9-ahci,id=sata{controller}"]
+    return words + ["-device", f"ide-hd,{device},bus=sata{controller}.{port}"]
+
+
 def qemu_command(arguments: argparse.Namespace, accelerator: str,
                  disks: list[Disk], run_script: Path | None,
                  console_fd: int | None) -> list[str]:
@@ -169,14 +201,7 @@ def qemu_command(arguments: argparse.Namespace, accelerator: str,
     if arguments.append:
         command += ["-append", arguments.append]
     for number, disk in enumerate(disks):
-        # QEMU's option parser takes a comma inside a value when doubled.
-        file = str(disk.path).replace(",", ",,")
-        command += [
-            "-drive", f"file={file},format=raw,if=none,id=disk{number},"
-            f"readonly={'off' if disk.writable else 'on'}",
-            "-device", f"virtio-blk-pci,drive=disk{number},"
-            f"serial=odo{number},disable-legacy=on",
-        ]
+        command += disk_words(arguments.disk_bus, number, disk)
     if run_script is None:
         command += ["-serial", "mon:stdio"]
     else:

@@ -4,6 +4,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -112,6 +113,28 @@ class QemuCommandTest(unittest.TestCase):
         self.assertIn("readonly=on", drives[0])
         self.assertIn("readonly=off", drives[1])
         self.assertIn("file=/x/b,,c.img,", drives[1])
+
+    def test_each_bus_has_its_own_devices(self) -> None:
+        disks = [boot.Disk(Path(f"/x/{n}"), writable=n == 1) for n in range(7)]
+        for bus, device in (("virtio", "virtio-blk-pci"), ("nvme", "nvme"),
+                            ("ahci", "ide-hd")):
+            command = self.command("--disk-bus", bus, disks=disks)
+            devices = [c for c in command if c.startswith(device + ",")]
+            self.assertEqual(
+                [re.findall(r"drive=(disk\d),serial=(odo\d)", d)
+                 for d in devices],
+                [[(f"disk{n}", f"odo{n}")] for n in range(7)])
+        self.assertIn("sata0.0", devices[0])
+        self.assertIn("sata1.0", devices[6])
+        self.assertEqual(command.count("ich9-ahci,id=sata1"), 1)
+
+    def test_no_bus_lets_an_image_be_written_that_may_not(self) -> None:
+        for bus in ("virtio", "nvme", "ahci"):
+            command = self.command("--disk-bus", bus, disks=[
+                boot.Disk(Path("/x/a")), boot.Disk(Path("/x/b"), True)])
+            drives = [c for c in command if c.startswith("file=")]
+            self.assertRegex(drives[0], "readonly=on|snapshot=on")
+            self.assertNotRegex(drives[1], "readonly=on|snapshot=on")
 
     def test_run_separates_output_from_console(self) -> None:
         command = " ".join(self.command(run=True))

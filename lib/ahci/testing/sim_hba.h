@@ -51,7 +51,8 @@ class SimHba {
   std::vector<std::pair<std::uint8_t, std::uint8_t>> senses;
 
   // Manners.
-  bool is_gone = false;  // the controller
+  bool is_gone = false;                      // the controller
+  std::uint32_t gone_value = driver::kGone;  // what it reads as then
   bool link_is_down = false;
   unsigned reset_looks = 2;  // until a reset of the controller is over
   unsigned link_looks = 2;
@@ -86,7 +87,9 @@ class SimHba {
   // Fills `content`, and the words of IDENTIFY that say how much that is.
   void set_disk(std::size_t bytes, std::uint32_t block) {
     content.resize(bytes);
-    for (std::byte& b : content) b = static_cast<std::byte>(random_());
+    for (std::size_t i = 0; i < bytes; i += 4) {
+      store_le(content.data() + i, static_cast<std::uint32_t>(random_()));
+    }
     block_bytes = block;
     const std::uint64_t blocks = bytes / block;
     for (std::size_t i = 0; i < 4; ++i) {
@@ -122,7 +125,8 @@ class SimHba {
   }
 
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) {
-    if (is_gone || offset + 4 > register_bytes) return driver::kGone;
+    if (is_gone) return gone_value;
+    if (offset + 4 > register_bytes) return driver::kGone;
     switch (offset) {
       case reg::kCapabilities:
         return capabilities;

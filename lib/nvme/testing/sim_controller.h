@@ -59,6 +59,7 @@ class SimController {
 
   // Manners.
   bool is_gone = false;
+  std::uint32_t gone_value = driver::kGone;  // what it reads as then
   bool is_fatal = false;
   bool never_stops = false;
   bool never_ready = false;
@@ -91,7 +92,8 @@ class SimController {
   [[nodiscard]] bool is_enabled() const { return (configuration_ & 1) != 0; }
 
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) {
-    if (is_gone || offset + 4 > register_bytes) return driver::kGone;
+    if (is_gone) return gone_value;
+    if (offset + 4 > register_bytes) return driver::kGone;
     switch (offset) {
       case 0x00:
         return static_cast<std::uint32_t>(capabilities);
