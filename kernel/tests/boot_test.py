@@ -352,7 +352,7 @@ class DiskTest(MachineTest):
                 "-blockdev", "driver=throttle,throttle-group=slow,file=file,"
                 "node-name=disk,read-only=on",
                 "-device", "virtio-blk-pci,drive=disk"]
-        result = machine.run("ls /", Config(extra=slow))
+        result = machine.run("ls /", Config(extra=slow, append="disk-wait=1"))
         self.assertEqual(result.status, 1)
         self.assertRegex(result.console, r"\Amount: vd0: device error")
 

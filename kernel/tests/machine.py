@@ -30,6 +30,24 @@ class Disk:
     serial: str = ""
     options: str = ""
     writable: bool = False
+    bus: str = "virtio"  # or nvme, ahci, cd
+
+
+def disk_words(number: int, disk: Disk) -> list[str]:
+    drive = f"file={disk.path},format=raw,if=none,id=d{number}"
+    if disk.bus in ("virtio", "cd"):
+        drive += f",readonly={'off' if disk.writable else 'on'}"
+    elif not disk.writable:
+        drive += ",snapshot=on"
+    device = f"drive=d{number},serial={disk.serial}{disk.options}"
+    words = ["-drive", drive]
+    if disk.bus == "virtio":
+        return words + ["-device", f"virtio-blk-pci,{device}"]
+    if disk.bus == "nvme":
+        return words + ["-device", f"nvme,id=bus{number},{device}"]
+    kind = "ide-cd" if disk.bus == "cd" else "ide-hd"
+    return words + ["-device", f"ich9-ahci,id=bus{number}",
+                    "-device", f"{kind},bus=bus{number}.0,{device}"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +72,7 @@ def command(config: Config) -> list[str]:
     if config.append:
         words += ["-append", config.append]
     for number, disk in enumerate(config.disks):
-        words += [
-            "-drive", f"file={disk.path},format=raw,if=none,id=d{number},"
-            f"readonly={'off' if disk.writable else 'on'}",
-            "-device", f"virtio-blk-pci,drive=d{number},serial={disk.serial}"
-            + disk.options,
-        ]
+        words += disk_words(number, disk)
     return words + list(config.extra)
 
 

@@ -61,7 +61,7 @@ class Port {
  public:
   static constexpr unsigned kMaxSlots = 32;
   static constexpr unsigned kMaxResets = 3;
-  static constexpr std::size_t kMaxCommandBytes = 256 * 1024;
+  static constexpr std::size_t kMaxCommandBytes = std::size_t{256} * 1024;
   static constexpr std::size_t kPageBytes = 4096;
   static constexpr std::size_t kTableBytes = 1024;
   static constexpr std::size_t kMaxRegions =
@@ -146,7 +146,7 @@ class Port {
   void give_up(Error why) {
     last_error_ = why;
     is_working_ = false;
-    static_cast<void>(stop());
+    if (const auto stopped = stop(); !stopped) last_error_ = stopped.error();
   }
 
  private:

@@ -51,12 +51,12 @@ template <driver::Registers R, driver::DriverGround G>
 class Controller {
  public:
   static constexpr std::size_t kMaxRequests = 32;
-  static constexpr std::size_t kMaxRequestBytes = 256 * 1024;
+  static constexpr std::size_t kMaxRequestBytes = std::size_t{256} * 1024;
   static constexpr unsigned kMaxResets = 3;
   static constexpr std::size_t kListEntries = kMaxRequestBytes / kPageBytes;
   static constexpr std::size_t kListBytes = kListEntries * 8;
   static constexpr std::size_t kMemoryBytes =
-      6 * kPageBytes + kMaxRequests * kListBytes;
+      std::size_t{6} * kPageBytes + kMaxRequests * kListBytes;
 
   Controller(R registers, G ground) : registers_(registers), ground_(ground) {}
   Controller(const Controller&) = delete;
@@ -480,7 +480,7 @@ class Controller {
     } else if (resets_without_answer_ >= kMaxResets) {
       // A device that does not even stop cannot be stopped from here; there is
       // nothing left to tell the caller beyond the error it gets anyway.
-      static_cast<void>(stop());
+      if (const auto stopped = stop(); !stopped) up = stopped;
     } else {
       up = bring_up();
     }

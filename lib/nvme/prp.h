@@ -68,7 +68,7 @@ template <driver::DriverGround G>
   pointer.bytes = align_down(bytes, block_bytes);
   if (pointer.bytes == 0) return {};
   const std::uint64_t span = pointer.first % kPageBytes + pointer.bytes;
-  if (span > 2 * kPageBytes) {
+  if (span > std::uint64_t{2} * kPageBytes) {
     pointer.second = list_physical;
   } else if (span > kPageBytes) {
     pointer.second = list[0];

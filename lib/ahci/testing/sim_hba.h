@@ -299,7 +299,7 @@ class SimHba {
 
   void finish(unsigned slot) {
     Table table;
-    table.header = memory_.at(list_ + slot * 32, 32);
+    table.header = memory_.at(list_ + std::uint64_t{32} * slot, 32);
     if (table.header == nullptr) return;
     table.flags = load_le<std::uint32_t>(table.header);
     table.at = load_le<std::uint64_t>(table.header + 8);
