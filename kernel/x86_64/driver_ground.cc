@@ -13,7 +13,7 @@ namespace {
 // So many looks come between two looks at the clock; and a clock that jumps,
 // as after a guest was stopped, must not end a wait that has hardly begun.
 constexpr std::uint64_t kLooksBetweenClocks = 1024;
-constexpr std::uint64_t kMinLooksPerMs = 10;
+constexpr std::uint64_t kMinLooksPerMs = 100;
 // Where there is no clock.
 constexpr std::uint64_t kLooksPerMsWithoutClock = 200'000;
 

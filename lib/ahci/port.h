@@ -366,6 +366,8 @@ class Port {
     }
     if ((active & ~issued_) != 0) return Collected::kLie;
     if (done == 0) return Collected::kNothing;
+    // What the device wrote before it said so is read after this.
+    ground_.full_fence();
     Collected result = Collected::kSome;
     for (std::uint32_t left = done; left != 0; left &= left - 1) {
       if (!finish(static_cast<unsigned>(std::countr_zero(left)))) {

@@ -74,9 +74,10 @@ inline constexpr std::uint32_t kTaskBusy = 1u << 7;
 // kInterruptStatus
 inline constexpr std::uint32_t kEventRefused = 1u << 30;
 inline constexpr std::uint32_t kEventLink = 1u << 22 | 1u << 6;
-// Interface and host bus errors, and more data than there was room for.
+// Fatal errors of interface and host bus, and more data than there was room
+// for.
 inline constexpr std::uint32_t kEventFaults =
-    1u << 29 | 1u << 28 | 1u << 27 | 1u << 26 | 1u << 24;
+    1u << 29 | 1u << 28 | 1u << 27 | 1u << 24;
 
 // kLinkStatus and kLinkControl
 inline constexpr std::uint32_t kLinkMask = 0xf;
