@@ -25,6 +25,7 @@
 #include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/traps.h"
+#include "kernel/x86_64/units.h"
 #include "lib/boot/boot_info.h"
 #include "lib/boot/command_line.h"
 #include "lib/boot/multiboot2.h"
@@ -81,6 +82,7 @@ void start_devices() {
   x86::set_power_control(firmware.fadt);
   x86::start_clock(firmware.fadt);
   x86::find_devices(firmware);
+  x86::find_units(boot_info);
   processors = firmware.processors;
 }
 
@@ -131,8 +133,8 @@ void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {
 
 void print_banner(Pc& machine) {
   x86::log("Odonata on ", machine.memory().total_bytes >> 20, " MiB, ",
-           machine.disk_count(),
-           machine.disk_count() == 1 ? " disk" : " disks");
+           x86::whole_unit_count(),
+           x86::whole_unit_count() == 1 ? " disk" : " disks");
   log_span("; firmware ", 0, stages.entry);
   log_span(", memory ", stages.entry, stages.memory);
   log_span(", devices ", stages.memory, stages.devices);
