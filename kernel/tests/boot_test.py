@@ -480,7 +480,8 @@ boot
                 output = self.folder / "output"
                 done = subprocess.run(
                     machine.command(self.config(
-                        machine=name, extra=("-cdrom", str(disc))))
+                        machine=name, from_medium=True,
+                        extra=("-cdrom", str(disc))))
                     + ["-serial", "null", "-serial", f"file:{output}"],
                     stdin=subprocess.DEVNULL, timeout=machine.TIMEOUT_S,
                     check=False)

@@ -40,6 +40,7 @@ class Config:
     append: str = ""
     disks: Sequence[Disk] = ()
     extra: Sequence[str] = ()
+    from_medium: bool = False  # else QEMU loads the kernel itself
 
 
 def command(config: Config) -> list[str]:
@@ -49,7 +50,7 @@ def command(config: Config) -> list[str]:
         "-nodefaults", "-display", "none", "-no-reboot",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
     ]
-    if "-cdrom" not in config.extra:
+    if not config.from_medium:
         words += ["-kernel", str(kernel_path())]
     if config.append:
         words += ["-append", config.append]

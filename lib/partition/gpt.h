@@ -48,7 +48,6 @@ inline constexpr std::uint32_t kSmallUnitBytes = 512;
   static constexpr std::array kKnown = {
       Known{guid("21686148-6449-6e6f-744e-656564454649"), Kind::kBiosBoot},
       Known{guid("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"), Kind::kEfiSystem},
-      Known{guid("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"), Kind::kFat},
       Known{guid("0fc63daf-8483-4772-8e79-3d69d8477de4"), Kind::kLinux},
       Known{guid("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"), Kind::kSwap},
       Known{guid("9d58fdbd-1ca5-11dc-8817-01301bb8a9f5"), Kind::kSwap},
