@@ -19,10 +19,12 @@
 #include "kernel/x86_64/firmware.h"
 #include "kernel/x86_64/gdt.h"
 #include "kernel/x86_64/heap.h"
+#include "kernel/x86_64/keyboard.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
+#include "kernel/x86_64/screen.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/traps.h"
 #include "kernel/x86_64/units.h"
@@ -175,6 +177,7 @@ void report_boot_cost() {
                         is_bench ? report_boot_cost : nullptr);
   Pc machine(boot_info, processors);
   KernelMonitor& made = make_monitor(console, machine);
+  if (x86::has_screen()) static_cast<void>(x86::init_keyboard());
   // A failure has been told, and the monitor works without a filesystem.
   static_cast<void>(mount_root(made));
   stages.mount = x86::read_tsc();
@@ -196,6 +199,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint64_t protocol,
   odo::x86::init_ram(boot_info);
   odo::x86::enable_protections();
   odo::x86::init_heap();
+  odo::x86::init_screen(boot_info);
   stages.memory = odo::x86::read_tsc();
   start_devices();
   stages.devices = odo::x86::read_tsc();

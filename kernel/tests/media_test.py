@@ -8,10 +8,12 @@ tools/h2/h2), ODO_LONG (UEFI from a CD, and an ISO as a disk under UEFI).
 
 import hashlib
 import os
+import re
 import shutil
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 import zlib
 from pathlib import Path
@@ -187,8 +189,8 @@ class PartitionTest(MediaCase):
         self.assertIn("odo: md0 left out", result.console)
 
 
-class BootTest(MediaCase):
-    """./odo image's media, each way that a machine may start them."""
+class MadeMediaCase(MediaCase):
+    """With ./odo image's media."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -215,6 +217,10 @@ class BootTest(MediaCase):
         maker(image.Plan(cls.root, append, 0), made, work)
         shutil.rmtree(work)
         return made
+
+
+class BootTest(MadeMediaCase):
+    """Each way that a machine may start them."""
 
     def check(self, disk: str, *words: str) -> None:
         result = machine.run("mount; sha256 /deep/data; ls /", Config(
@@ -261,6 +267,129 @@ class BootTest(MediaCase):
                             (self.usb, image.make_usb)):
             again = self.make(f"{path.suffix[1:]}-again", maker)
             self.assertTrue(again.read_bytes() == path.read_bytes(), path.name)
+
+
+class Glyphs:
+    """The kernel's font, drawn once more from its strokes, to read a screen's
+    pixels with."""
+
+    SIZE = (8, 16)
+
+    def __init__(self) -> None:
+        text = Path("lib/console/font.h").read_text()
+        self._characters: dict[bytes, str] = {}
+        for character, strokes in re.findall(
+                r"\{U'\\?([ -~])', +\"([0-9a-f ]*)\"\}", text):
+            self._characters[self._draw(strokes)] = character
+        assert len(self._characters) == 95, "all of ASCII, each its own"
+
+    @staticmethod
+    def _draw(strokes: str) -> bytes:
+        rows = bytearray(16)
+        for stroke in strokes.split():
+            points = [(int(stroke[i], 16), int(stroke[i + 1], 16))
+                      for i in range(0, len(stroke), 2)]
+            for (x0, y0), (x1, y1) in zip(points, points[1:] or points):
+                steps = max(abs(x1 - x0), abs(y1 - y0), 1)
+                for step in range(steps + 1):
+                    # To the nearest, halves away from the beginning.
+                    x, y = (a + int((b - a) * step / steps
+                                    + (0.5 if b >= a else -0.5))
+                            for a, b in ((x0, x1), (y0, y1)))
+                    rows[y] |= 0x80 >> x
+        return bytes(rows)
+
+    def read(self, ppm: bytes) -> list[str]:
+        """The rows of text of a picture as QEMU dumps it; `?` for what is no
+        character of the font."""
+        match = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", ppm)
+        assert match, ppm[:20]
+        width, height = int(match[1]), int(match[2])
+        pixels = ppm[match.end():]
+        lines = []
+        for y0 in range(0, height - 15, 16):
+            line = ""
+            for x0 in range(0, width - 7, 8):
+                rows = bytearray()
+                for y in range(y0, y0 + 16):
+                    at = 3 * (y * width + x0)
+                    bits = 0
+                    for x in range(8):
+                        bits = bits << 1 | (pixels[at + 3 * x + 1] > 0x60)
+                    rows.append(bits)
+                line += self._characters.get(bytes(rows), "?")
+            lines.append(line.rstrip())
+        return lines
+
+
+class ScreenTest(MadeMediaCase):
+    """A machine with a display and a keyboard, and nobody at its line."""
+
+    def dump(self, guest: machine.Conversation) -> list[str]:
+        picture = self.folder / "screen.ppm"
+        picture.unlink(missing_ok=True)
+        guest.qemu(f"screendump {picture}")
+        return self.glyphs.read(picture.read_bytes())
+
+    def wait_for(self, guest: machine.Conversation, wanted: str) -> list[str]:
+        deadline = time.monotonic() + machine.TIMEOUT_S
+        while True:
+            lines = self.dump(guest)
+            if any(wanted in line for line in lines):
+                return lines
+            self.assertLess(time.monotonic(), deadline,
+                            f"no {wanted!r}:\n" + "\n".join(lines))
+            time.sleep(0.3)
+
+    def press(self, guest: machine.Conversation, *keys: str) -> None:
+        for key in keys:
+            guest.qemu(f"sendkey {key} 20")
+            time.sleep(0.05)
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.glyphs = Glyphs()
+
+    def test_a_display_and_a_keyboard_are_enough(self) -> None:
+        with machine.boot(Config(
+                memory="320", from_medium=True,
+                extra=("-vga", "std", "-cdrom", str(self.iso)))) as guest:
+            lines = self.wait_for(guest, "odo> ?")  # and the cursor
+            self.assertTrue(any("md0@DATA is mounted" in line
+                                for line in lines), lines)
+            self.press(guest, *"ls", "spc", "slash", "ret")
+            lines = self.wait_for(guest, "motd")
+            at = lines.index("odo> ls /")
+            self.assertEqual(lines[at + 1:at + 3], ["deep", "motd"])
+            self.press(guest, *"cat", "spc", "m", "tab", "ret")
+            self.wait_for(guest, "from the medium")
+            # More than a screen, back to its beginning, and on.
+            self.press(guest, *"help", "ret", *"help", "ret", *"uptime", "ret")
+            self.wait_for(guest, "up 00:00:")
+            self.assertNotIn("odo> ls /", self.dump(guest))
+            self.press(guest, *["shift-pgup"] * 4)
+            self.wait_for(guest, "odo> ls /")
+            self.press(guest, "u", "p", "ctrl-c")
+            self.wait_for(guest, "up 00:00:")
+
+    def test_a_report_is_on_the_screen_as_well(self) -> None:
+        work = self.folder / "fault-work"
+        work.mkdir()
+        disc = self.folder / "fault.iso"
+        image.make_iso(image.Plan(self.root, "test=pagefault", 0), disc, work)
+        # Without isa-debug-exit the machine halts, and the report stays.
+        words = machine.command(Config(
+            memory="320", from_medium=True,
+            extra=("-vga", "std", "-cdrom", str(disc))))
+        exit_at = next(i for i, word in enumerate(words)
+                       if word.startswith("isa-debug-exit"))
+        with machine.boot_words(words[:exit_at - 1]
+                                + words[exit_at + 1:]) as guest:
+            lines = self.wait_for(guest, "backtrace")
+            text = "\n".join(lines)
+        self.assertIn("odo: exception 14: page fault, error code 0x0", text)
+        self.assertIn("fault_by_unmapped_read()+0x", text)
 
 
 if __name__ == "__main__":
