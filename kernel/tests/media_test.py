@@ -218,6 +218,12 @@ class MadeMediaCase(MediaCase):
         shutil.rmtree(work)
         return made
 
+    def uefi(self) -> list[str]:
+        try:
+            return boot.firmware_of(boot.parse(["--uefi"]))
+        except boot.Refused as refusal:
+            self.skipTest(str(refusal))
+
 
 class BootTest(MadeMediaCase):
     """Each way that a machine may start them."""
@@ -235,12 +241,6 @@ class BootTest(MadeMediaCase):
     def as_disk(self, path: Path) -> list[str]:
         return ["-drive", f"file={path},format=raw,if=none,id=m,readonly=on",
                 "-device", "virtio-blk-pci,drive=m,bootindex=0"]
-
-    def uefi(self) -> list[str]:
-        try:
-            return boot.firmware_of(boot.parse(["--uefi"]))
-        except boot.Refused as refusal:
-            self.skipTest(str(refusal))
 
     def test_bios_from_a_cd(self) -> None:
         self.check("md0", "-cdrom", str(self.iso))
@@ -372,6 +372,14 @@ class ScreenTest(MadeMediaCase):
             self.wait_for(guest, "odo> ls /")
             self.press(guest, "u", "p", "ctrl-c")
             self.wait_for(guest, "up 00:00:")
+
+    @unittest.skipUnless(_LONG, "one more start of UEFI: ODO_LONG=1")
+    def test_uefi_has_a_screen(self) -> None:
+        with machine.boot(Config(
+                memory="320", from_medium=True,
+                extra=("-vga", "std", *self.uefi(), "-cdrom",
+                       str(self.iso)))) as guest:
+            self.wait_for(guest, "odo> ?")
 
     def test_a_report_is_on_the_screen_as_well(self) -> None:
         work = self.folder / "fault-work"
