@@ -115,8 +115,8 @@ class PartitionTest(MediaCase):
             self.expect(
                 result,
                 "vd0p3@DATA on /\n"
-                "disk vd0: 72 MiB, GPT, blocks of 512, serial first, "
-                "read-only\n"
+                "disk vd0: 72 MiB, virtio-blk, GPT, blocks of 512, serial "
+                "first, read-only\n"
                 "disk vd0p1: 1 MiB, BIOS boot, blocks of 512, read-only\n"
                 "disk vd0p3: 64 MiB, HAMMER2, blocks of 512, read-only\n"
                 f"{self.digest}  /deep/data\n")
@@ -167,7 +167,7 @@ class PartitionTest(MediaCase):
                 result,
                 "from the medium\n"
                 f"{name}@DATA on /\n"
-                "disk vd0: 144 MiB, MBR, blocks of 512, read-only\n"
+                "disk vd0: 144 MiB, virtio-blk, MBR, blocks of 512, read-only\n"
                 "disk vd0p1: 66 MiB, disklabel64, blocks of 512, read-only\n"
                 "disk vd0p1a: 64 MiB, HAMMER2, blocks of 512, read-only\n"
                 "disk vd0p5: 64 MiB, Linux, blocks of 512, read-only\n")
@@ -244,6 +244,15 @@ class BootTest(MadeMediaCase):
 
     def test_bios_from_a_cd(self) -> None:
         self.check("md0", "-cdrom", str(self.iso))
+
+    def test_the_cds_own_partition(self) -> None:
+        # Its table counts in blocks of 512, the CD in blocks of 2048.
+        result = machine.run(
+            "mount cd0p3; mount; sha256 /deep/data",
+            Config(append="root=none", extra=("-cdrom", str(self.iso))))
+        self.assertEqual(result.status, 0, result.console)
+        self.assertIn("cd0p3@DATA on /\n", result.output.decode())
+        self.assertIn(f"{self.digest}  /deep/data\n", result.output.decode())
 
     def test_bios_from_a_disk(self) -> None:
         self.check("vd0p3", *self.as_disk(self.usb))

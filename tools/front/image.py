@@ -46,9 +46,17 @@ fi
 menuentry "Odonata" {{
   multiboot2 /boot/odonata.elf {append}
 {module}}}
-menuentry "Restart" {{
+{memory}menuentry "Restart" {{
   reboot
 }}
+"""
+
+
+# Whatever filesystems the machine's own disks have.
+_IN_MEMORY = """\
+menuentry "Odonata, its root in memory" {{
+  multiboot2 /boot/odonata.elf {append} root=md0
+{module}}}
 """
 
 
@@ -169,7 +177,9 @@ class _Maker:
                   "the kernel needs a driver for the medium to find it",
                   file=sys.stderr)
         (self.tree / "boot" / "grub" / "grub.cfg").write_text(_MENU.format(
-            timeout=self.plan.timeout, append=self.plan.append, module=module))
+            timeout=self.plan.timeout, append=self.plan.append, module=module,
+            memory=_IN_MEMORY.format(append=self.plan.append, module=module)
+            if module else ""))
 
     def _identify(self) -> str:
         """A name that no other medium of the machine has."""
