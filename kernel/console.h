@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The monitor's console on the machine's serial ports: a conversation on COM1,
-// or a script, whose output alone goes to the run output. Satisfies
-// monitor::Console.
+// The monitor's console: a conversation on COM1 and, where there are any, on
+// screen and keyboard; or a script, whose output alone goes to the run output.
+// Satisfies monitor::Console.
 //
 // Contexts: thread, one CPU.
 #pragma once
@@ -11,7 +11,9 @@
 #include <optional>
 
 #include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/keyboard.h"
 #include "kernel/x86_64/run_output.h"
+#include "kernel/x86_64/screen.h"
 #include "kernel/x86_64/serial16550.h"
 #include "lib/base/bytes.h"
 #include "lib/monitor/machine.h"
@@ -42,11 +44,12 @@ class SerialConsole {
       x86::write_run_output(bytes);
     } else {
       x86::console_port.write(bytes);
+      x86::write_screen(bytes);
     }
   }
 
   [[nodiscard]] std::optional<std::byte> read() {
-    if (purpose_ == Purpose::kScript || !x86::console_port.is_present()) {
+    if (purpose_ == Purpose::kScript || !is_somebody_there()) {
       return std::nullopt;
     }
     if (at_prompt_ != nullptr) {
@@ -54,17 +57,26 @@ class SerialConsole {
       at_prompt_ = nullptr;
     }
     for (;;) {
-      if (const auto byte = x86::console_port.take()) return byte;
+      if (const auto byte = take()) return byte;
       wait_(wait_context_);
     }
   }
 
   [[nodiscard]] std::optional<std::byte> poll() {
     if (purpose_ == Purpose::kScript) return std::nullopt;
-    return x86::console_port.take();
+    return take();
   }
 
  private:
+  [[nodiscard]] static bool is_somebody_there() {
+    return x86::console_port.is_present() ||
+           (x86::has_screen() && x86::has_keyboard());
+  }
+  [[nodiscard]] static std::optional<std::byte> take() {
+    if (const auto byte = x86::console_port.take()) return byte;
+    return x86::take_key();
+  }
+
   static inline constinit Wait wait_ = [](void*) { x86::wait_for_interrupt(); };
   static inline constinit void* wait_context_ = nullptr;
 

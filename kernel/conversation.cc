@@ -5,6 +5,7 @@
 
 #include "kernel/x86_64/alarm.h"
 #include "kernel/x86_64/heap.h"
+#include "kernel/x86_64/keyboard.h"
 #include "kernel/x86_64/pic.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/stacks.h"
@@ -43,6 +44,11 @@ void Conversation::run() {
                              this);
   x86::unmask_pic_line(x86::kConsoleLine);
   x86::console_port.enable_receive_interrupt();
+  if (x86::has_keyboard()) {
+    x86::set_interrupt_handler(x86::kPicFirstVector + x86::kKeyboardLine,
+                               on_keyboard, this);
+    x86::unmask_pic_line(x86::kKeyboardLine);
+  }
   SerialConsole::wait_with(wait_for_key, this);
   start(x86::StackOf::kMonitor, "monitor", converse);
   if (sync_ns_ != 0) start(x86::StackOf::kSync, "sync", keep_synced);
@@ -62,7 +68,9 @@ void Conversation::converse(Thread& self, void* conversation) {
   auto& the = *static_cast<Conversation*>(conversation);
   the.filesystem_.enter(self);
   static_cast<void>(the.monitor_.converse());
-  x86::stop_with("there is no console to talk over: COM1 is missing");
+  x86::stop_with(
+      "there is no console to talk over: no COM1, no screen "
+      "with a keyboard");
 }
 
 void Conversation::keep_synced(Thread& self, void* conversation) {
@@ -91,6 +99,13 @@ void Conversation::wait_for_key(void* conversation) {
 void Conversation::on_key(void* conversation) {
   auto& the = *static_cast<Conversation*>(conversation);
   x86::console_port.on_interrupt();
+  x86::acknowledge_pic();
+  Sleepers::wakeup(the.cpu().current(), &x86::console_port);
+}
+
+void Conversation::on_keyboard(void* conversation) {
+  auto& the = *static_cast<Conversation*>(conversation);
+  x86::on_keyboard_interrupt();
   x86::acknowledge_pic();
   Sleepers::wakeup(the.cpu().current(), &x86::console_port);
 }

@@ -42,8 +42,9 @@ class Conversation {
   static void keep_synced(Thread& self, void* conversation);
   // In the monitor's thread: sleeps until there may be a key.
   static void wait_for_key(void* conversation) ODO_NO_THREAD_SAFETY_ANALYSIS;
-  // In the interrupt of the console.
+  // In the interrupts of the line and of the keyboard.
   static void on_key(void* conversation);
+  static void on_keyboard(void* conversation);
 
   [[nodiscard]] lwkt::Cpu<Ground>& cpu() { return system_->cpu(0); }
   void start(x86::StackOf stack, const char* name, Thread::Entry entry);

@@ -11,13 +11,13 @@
 #include "kernel/write_ground.h"
 #include "kernel/x86_64/clock.h"
 #include "kernel/x86_64/devices.h"
-#include "kernel/x86_64/disks.h"
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
+#include "kernel/x86_64/units.h"
 #include "lib/boot/boot_info.h"
 #include "lib/monitor/machine.h"
 
@@ -25,24 +25,30 @@ namespace odo::kernel {
 
 class Pc {
  public:
-  using Device = x86::Disk;
+  using Device = x86::UnitDevice;
   using Ground = WriteGround;
 
   // `processors` there are, of which one runs.
   Pc(const boot::BootInfo& info, std::uint32_t processors)
       : info_(info), processors_(processors) {}
 
-  [[nodiscard]] std::size_t disk_count() { return x86::disk_count(); }
+  [[nodiscard]] std::size_t disk_count() { return x86::unit_count(); }
   [[nodiscard]] monitor::DiskInfo disk(std::size_t index) {
-    const x86::Disk& disk = x86::disk(index);
-    const x86::DiskFacts& facts = x86::disk_facts(index);
-    return {x86::disk_name(index), facts.driver,      facts.model,
-            facts.serial,          disk.size_bytes(), disk.block_bytes(),
-            disk.is_read_only()};
+    const x86::Unit& unit = x86::unit(index);
+    const x86::UnitDevice& device = unit.device();
+    return {unit.name(),
+            unit.facts().driver,
+            unit.facts().model,
+            unit.facts().serial,
+            device.size_bytes(),
+            device.block_bytes(),
+            device.below().is_read_only(),
+            unit.content(),
+            unit.is_divided()};
   }
   [[nodiscard]] Ground& ground() { return ground_; }
   [[nodiscard]] Device& disk_device(std::size_t index) {
-    return x86::disk(index);
+    return x86::unit(index).device();
   }
 
   [[nodiscard]] monitor::MemoryInfo memory() {

@@ -20,12 +20,15 @@
 #include "kernel/x86_64/firmware.h"
 #include "kernel/x86_64/gdt.h"
 #include "kernel/x86_64/heap.h"
+#include "kernel/x86_64/keyboard.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
+#include "kernel/x86_64/screen.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/traps.h"
+#include "kernel/x86_64/units.h"
 #include "lib/boot/boot_info.h"
 #include "lib/boot/command_line.h"
 #include "lib/boot/multiboot2.h"
@@ -140,6 +143,7 @@ void start_devices() {
   x86::start_clock(firmware.fadt);
   limit_waits();
   x86::find_devices(firmware);
+  x86::find_units(boot_info);
   processors = firmware.processors;
 }
 
@@ -150,8 +154,8 @@ void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {
 
 void print_banner(Pc& machine) {
   x86::log("Odonata on ", machine.memory().total_bytes >> 20, " MiB, ",
-           machine.disk_count(),
-           machine.disk_count() == 1 ? " disk" : " disks");
+           x86::whole_unit_count(),
+           x86::whole_unit_count() == 1 ? " disk" : " disks");
   log_span("; firmware ", 0, stages.entry);
   log_span(", memory ", stages.entry, stages.memory);
   log_span(", devices ", stages.memory, stages.devices);
@@ -192,6 +196,7 @@ void report_boot_cost() {
                         is_bench ? report_boot_cost : nullptr);
   Pc machine(boot_info, processors);
   KernelMonitor& made = make_monitor(console, machine);
+  if (x86::has_screen()) static_cast<void>(x86::init_keyboard());
   // A failure has been told, and the monitor works without a filesystem.
   static_cast<void>(mount_root(made));
   stages.mount = x86::read_tsc();
@@ -213,6 +218,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint64_t protocol,
   odo::x86::init_ram(boot_info);
   odo::x86::enable_protections();
   odo::x86::init_heap();
+  odo::x86::init_screen(boot_info);
   stages.memory = odo::x86::read_tsc();
   start_devices();
   stages.devices = odo::x86::read_tsc();

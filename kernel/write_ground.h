@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernel/x86_64/disks.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/random.h"
+#include "kernel/x86_64/units.h"
 #include "kernel/x86_64/wall_clock.h"
 #include "lib/base/bytes.h"
 #include "lib/hammer2/write/ground.h"
@@ -19,7 +19,7 @@ namespace odo::kernel {
 
 class WriteGround {
  public:
-  using Device = x86::Disk;
+  using Device = x86::UnitDevice;
 
   [[nodiscard]] void* allocate(std::size_t bytes, std::size_t align) {
     return x86::kernel_heap().allocate(bytes, align);

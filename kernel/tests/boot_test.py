@@ -267,8 +267,8 @@ class HeapTest(MachineTest):
             self.assertTrue(match, result.output)
             assert match
             counts.append(int(match[1]))
-        # Its driver and what that shares with the device.
-        self.assertEqual([n - counts[0] for n in counts], [0, 2, 6])
+        # Its driver, what that shares with the device, and the disk by its name.
+        self.assertEqual([n - counts[0] for n in counts], [0, 3, 9])
 
 
 class DiskTest(MachineTest):
@@ -480,7 +480,8 @@ boot
                 output = self.folder / "output"
                 done = subprocess.run(
                     machine.command(self.config(
-                        machine=name, extra=("-cdrom", str(disc))))
+                        machine=name, from_medium=True,
+                        extra=("-cdrom", str(disc))))
                     + ["-serial", "null", "-serial", f"file:{output}"],
                     stdin=subprocess.DEVNULL, timeout=machine.TIMEOUT_S,
                     check=False)

@@ -58,6 +58,7 @@ class Config:
     append: str = ""
     disks: Sequence[Disk] = ()
     extra: Sequence[str] = ()
+    from_medium: bool = False  # else QEMU loads the kernel itself
 
 
 def command(config: Config) -> list[str]:
@@ -67,7 +68,7 @@ def command(config: Config) -> list[str]:
         "-nodefaults", "-display", "none", "-no-reboot",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
     ]
-    if "-cdrom" not in config.extra:
+    if not config.from_medium:
         words += ["-kernel", str(kernel_path())]
     if config.append:
         words += ["-append", config.append]
@@ -160,6 +161,10 @@ class Conversation:
 
     def qemu(self, line: str) -> str:
         """A command for QEMU's own monitor."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not self._monitor_path.exists():
+            assert time.monotonic() < deadline, "QEMU has no monitor"
+            time.sleep(0.05)
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(str(self._monitor_path))
             monitor.settimeout(TIMEOUT_S)
@@ -184,13 +189,19 @@ class Conversation:
                                  + self.text) from error
 
 
+def boot(config: Config = Config()
+         ) -> contextlib.AbstractContextManager[Conversation]:
+    return boot_words(command(config))
+
+
 @contextlib.contextmanager
-def boot(config: Config = Config()) -> Iterator[Conversation]:
+def boot_words(words: Sequence[str]) -> Iterator[Conversation]:
+    """The machine that QEMU makes of these words, and a line to it."""
     with tempfile.TemporaryDirectory() as name:
         monitor = Path(name, "monitor")
         process = subprocess.Popen(
-            command(config) + ["-serial", "stdio", "-monitor",
-                               f"unix:{monitor},server=on,wait=off"],
+            [*words, "-serial", "stdio", "-monitor",
+             f"unix:{monitor},server=on,wait=off"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             yield Conversation(process, monitor)

@@ -38,6 +38,11 @@ multiboot2_header:
   .short 3, 0
   .long 12
   .long multiboot2_entry
+  // A frame buffer, if there can be one: any size, 32 bits a pixel.
+  .balign 8
+  .short 5, 1
+  .long 20
+  .long 0, 0, 32
   // Modules on page boundaries.
   .balign 8
   .short 6, 0

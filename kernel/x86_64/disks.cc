@@ -64,9 +64,7 @@ bool add_disk(const pci::Function& function, const DiskName& name,
 
 std::size_t disk_count() { return count; }
 Disk& disk(std::size_t index) { return entry(index).disk; }
-std::string_view disk_name(std::size_t index) {
-  return entry(index).name.view();
-}
+const DiskName& disk_name(std::size_t index) { return entry(index).name; }
 const DiskFacts& disk_facts(std::size_t index) { return entry(index).facts; }
 
 }  // namespace odo::x86

@@ -51,7 +51,7 @@ void tell_left_out(const pci::Function& function, std::string_view unit,
 
 [[nodiscard]] std::size_t disk_count();
 [[nodiscard]] Disk& disk(std::size_t index);
-[[nodiscard]] std::string_view disk_name(std::size_t index);
+[[nodiscard]] const DiskName& disk_name(std::size_t index);
 [[nodiscard]] const DiskFacts& disk_facts(std::size_t index);
 
 }  // namespace odo::x86

@@ -62,6 +62,7 @@ void detect_features() {
   f.has_sse42 = (basic.ecx >> 20 & 1) != 0;
   f.has_hypervisor = (basic.ecx >> 31) != 0;
   f.has_apic = (basic.edx >> 9 & 1) != 0;
+  f.has_pat = (basic.edx >> 16 & 1) != 0;
   f.has_global_pages = (basic.edx >> 13 & 1) != 0;
   if (first.eax >= 7) {
     const CpuidResult more = cpuid(7);

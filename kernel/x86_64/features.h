@@ -23,6 +23,7 @@ struct Features {
   bool has_rdrand = false;
   bool has_sse42 = false;  // the crc32 instruction, in general registers
   bool has_apic = false;
+  bool has_pat = false;
   std::uint8_t physical_bits = 36;
   std::uint64_t tsc_hz = 0;  // where the CPU itself tells it
   std::array<char, 12> vendor_text{};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The kernel's own words on the console line: text and numbers, unbuffered,
-// usable from the first instruction of C++ to the last of a crash.
+// The kernel's own words on the console line and the screen: text and numbers,
+// unbuffered, usable from the first instruction of C++ to the last of a crash.
 //
 // Contexts: any, including interrupt and panic; bytes of two contexts may
 // interleave. Waits while the line is busy, for a bounded time.

@@ -32,6 +32,8 @@ constexpr Entry kText = kPresent | kGlobal;
 constexpr Entry kReadOnly = kPresent | kGlobal | kNoExecute;
 constexpr Entry kReadWrite = kPresent | kGlobal | kNoExecute | kWritable;
 constexpr Entry kDevice = kReadWrite | kUncached | kWriteThrough;
+// The PAT's entry 1, which combine_writes() makes so.
+constexpr Entry kCombined = kReadWrite | kWriteThrough;
 
 constexpr std::uint64_t kPage2MiB = std::uint64_t{1} << 21;
 constexpr std::uint64_t kPage1GiB = std::uint64_t{1} << 30;
@@ -152,6 +154,32 @@ struct Leaf {
   return true;
 }
 
+// A device's memory as one of the windows shows it.
+[[nodiscard]] volatile std::byte* map_window(std::uint64_t window,
+                                             std::uint64_t physical,
+                                             std::uint64_t length,
+                                             Entry rights) {
+  if (length == 0 || !range_inside(physical, length, kMaxPhysical)) {
+    return nullptr;
+  }
+  const std::uint64_t begin = align_down(physical, kPageBytes);
+  const std::uint64_t end = align_up(physical + length, kPageBytes);
+  if (!map(window + begin, begin, end - begin, rights, kPage2MiB)) {
+    return nullptr;
+  }
+  return reinterpret_cast<volatile std::byte*>(window + physical);
+}
+
+// Write-combining in place of the PAT's write-through, which nothing uses. On
+// this CPU alone; on another the same pages would be written through.
+void combine_writes() {
+  constexpr std::uint32_t kPatMsr = 0x277;
+  constexpr std::uint64_t kEntry1 = std::uint64_t{0xff} << 8;
+  constexpr std::uint64_t kWriteCombining = std::uint64_t{0x01} << 8;
+  if (!features().has_pat) return;
+  write_msr(kPatMsr, (read_msr(kPatMsr) & ~kEntry1) | kWriteCombining);
+}
+
 }  // namespace
 
 std::uint64_t physical_of(const void* pointer) {
@@ -175,15 +203,13 @@ void install_page_tables(const boot::MemoryMap& memory, FrameSource frames) {
 std::uint64_t page_table_frames() { return table_frames; }
 
 volatile std::byte* map_device(std::uint64_t physical, std::uint64_t length) {
-  if (length == 0 || !range_inside(physical, length, kMaxPhysical)) {
-    return nullptr;
-  }
-  const std::uint64_t begin = align_down(physical, kPageBytes);
-  const std::uint64_t end = align_up(physical + length, kPageBytes);
-  if (!map(kDeviceWindow + begin, begin, end - begin, kDevice, kPage2MiB)) {
-    return nullptr;
-  }
-  return reinterpret_cast<volatile std::byte*>(kDeviceWindow + physical);
+  return map_window(kDeviceWindow, physical, length, kDevice);
+}
+
+volatile std::byte* map_framebuffer(std::uint64_t physical,
+                                    std::uint64_t length) {
+  combine_writes();
+  return map_window(kFramebufferWindow, physical, length, kCombined);
 }
 
 Bytes FirmwareMemory::view(std::uint64_t address, std::size_t length) {

@@ -7,12 +7,13 @@
 //   0xffff8000'00000000  direct map: usable RAM, writable, cached, in the
 //                        largest pages that fit; the image itself left out
 //   0xffffc000'00000000  devices: registers, writable, uncached
+//   0xffffd000'00000000  frame buffers: writable, write-combining
 //   0xffffe000'00000000  firmware: its tables, read-only, cached
 //   0xffffffff'80000000  the kernel's image
 //   Physical address p is at base + p in each window; p is below 2^45.
 // Failure: running out of frames for tables stops the machine at boot; a
 //   mapping that cannot be made later answers false.
-// Origin: Intel SDM vol. 3 §4.5 (4-level paging), §4.6 (rights).
+// Origin: Intel SDM vol. 3 §4.5 (4-level paging), §4.6 (rights), §11.12 (PAT).
 #pragma once
 
 #include <concepts>
@@ -28,6 +29,7 @@ namespace odo::x86 {
 
 inline constexpr std::uint64_t kDirectMap = 0xffff800000000000;
 inline constexpr std::uint64_t kDeviceWindow = 0xffffc00000000000;
+inline constexpr std::uint64_t kFramebufferWindow = 0xffffd00000000000;
 inline constexpr std::uint64_t kFirmwareWindow = 0xffffe00000000000;
 inline constexpr std::uint64_t kMaxPhysical = std::uint64_t{1} << 45;
 inline constexpr std::uint64_t kEarlyMapped = std::uint64_t{1} << 32;
@@ -54,6 +56,10 @@ void install_page_tables(const boot::MemoryMap& memory, FrameSource frames);
 // range is empty or beyond kMaxPhysical.
 [[nodiscard]] volatile std::byte* map_device(std::uint64_t physical,
                                              std::uint64_t length);
+
+// The same for memory that is only written, and in any order: a frame buffer.
+[[nodiscard]] volatile std::byte* map_framebuffer(std::uint64_t physical,
+                                                  std::uint64_t length);
 
 // Physical memory as firmware tables are read: see acpi::FirmwareMemory.
 class FirmwareMemory {

@@ -65,6 +65,22 @@ struct Module {
   std::uint64_t end;
 };
 
+// A frame buffer whose pixels hold their colours' bits.
+struct Framebuffer {
+  struct Channel {
+    std::uint8_t shift = 0;
+    std::uint8_t bits = 0;
+  };
+  std::uint64_t address = 0;
+  std::uint32_t pitch_bytes = 0;
+  std::uint32_t width = 0;  // pixels
+  std::uint32_t height = 0;
+  std::uint8_t pixel_bits = 0;
+  Channel red;
+  Channel green;
+  Channel blue;
+};
+
 struct BootInfo {
   static constexpr std::size_t kMaxCommandLine = 4096;
   static constexpr std::size_t kMaxModules = 16;
@@ -78,6 +94,7 @@ struct BootInfo {
   std::size_t rsdp_size = 0;
   std::array<Module, kMaxModules> module_list{};
   std::size_t module_count = 0;
+  std::optional<Framebuffer> framebuffer;
   std::array<char, kMaxCommandLine> command_line_text{};
   std::size_t command_line_size = 0;
   bool command_line_was_cut = false;

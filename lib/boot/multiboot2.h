@@ -27,6 +27,7 @@ enum class Multiboot2Tag : std::uint32_t {
   kCommandLine = 1,
   kModule = 3,
   kMemoryMap = 6,
+  kFramebuffer = 8,
   kRsdpV1 = 14,
   kRsdpV2 = 15,
 };
@@ -48,6 +49,27 @@ namespace detail {
     }
   }
   return {};
+}
+
+// Palettes and text modes are passed over.
+inline void keep_framebuffer(Bytes body, BootInfo& info) {
+  constexpr std::size_t kBytes = 30;
+  constexpr std::uint8_t kDirectColour = 1;
+  if (body.size() < kBytes) return;
+  const std::byte* const at = body.data();
+  if (load_le<std::uint8_t>(at + 21) != kDirectColour) return;
+  const auto channel = [&](std::size_t from) {
+    return Framebuffer::Channel{.shift = load_le<std::uint8_t>(at + from),
+                                .bits = load_le<std::uint8_t>(at + from + 1)};
+  };
+  info.framebuffer = Framebuffer{.address = load_le<std::uint64_t>(at),
+                                 .pitch_bytes = load_le<std::uint32_t>(at + 8),
+                                 .width = load_le<std::uint32_t>(at + 12),
+                                 .height = load_le<std::uint32_t>(at + 16),
+                                 .pixel_bits = load_le<std::uint8_t>(at + 20),
+                                 .red = channel(24),
+                                 .green = channel(26),
+                                 .blue = channel(28)};
 }
 
 inline void keep_rsdp(Bytes body, BootInfo& info) {
@@ -104,6 +126,9 @@ template <PhysicalMemory M>
       case Multiboot2Tag::kMemoryMap:
         ODO_TRY_VOID(detail::add_multiboot2_memory(body, info.memory));
         has_memory = true;
+        break;
+      case Multiboot2Tag::kFramebuffer:
+        detail::keep_framebuffer(body, info);
         break;
       case Multiboot2Tag::kRsdpV1:
         if (!has_rsdp_v2) detail::keep_rsdp(body, info);

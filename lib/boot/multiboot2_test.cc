@@ -66,6 +66,46 @@ Tags usual() {
   return tags;
 }
 
+std::vector<std::byte> framebuffer_body(std::uint8_t type) {
+  return Builder()
+      .le(std::uint64_t{0xfd000000})
+      .le(3200u)
+      .le(800u)
+      .le(600u)
+      .le(std::uint8_t{32})
+      .le(type)
+      .le(std::uint16_t{0})
+      .le(0x08080810u)  // red from bit 16, green from bit 8: 8 bits each
+      .le(std::uint16_t{0x0800})
+      .bytes();
+}
+
+TEST(Multiboot2Test, ReadsAFramebufferOfColours) {
+  BootInfo info;
+  ASSERT_TRUE(
+      parse(usual().tag(8, framebuffer_body(1)).tag(0, {}).finish(), info));
+  ASSERT_TRUE(info.framebuffer);
+  EXPECT_EQ(info.framebuffer->address, 0xfd000000u);
+  EXPECT_EQ(info.framebuffer->pitch_bytes, 3200u);
+  EXPECT_EQ(info.framebuffer->width, 800u);
+  EXPECT_EQ(info.framebuffer->height, 600u);
+  EXPECT_EQ(info.framebuffer->pixel_bits, 32);
+  EXPECT_EQ(info.framebuffer->red.shift, 16);
+  EXPECT_EQ(info.framebuffer->green.shift, 8);
+  EXPECT_EQ(info.framebuffer->blue.shift, 0);
+  EXPECT_EQ(info.framebuffer->blue.bits, 8);
+}
+
+TEST(Multiboot2Test, PassesOverOtherFramebuffers) {
+  std::vector<std::byte> cut = framebuffer_body(1);
+  cut.pop_back();
+  for (const auto& body : {framebuffer_body(0), framebuffer_body(2), cut}) {
+    BootInfo info;
+    ASSERT_TRUE(parse(usual().tag(8, body).tag(0, {}).finish(), info));
+    EXPECT_FALSE(info.framebuffer);
+  }
+}
+
 TEST(Multiboot2Test, ReadsTheTagsThatMatter) {
   BootInfo info;
   Tags tags = usual();

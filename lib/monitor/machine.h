@@ -43,13 +43,19 @@ concept Console = requires(C& console, Channel channel, Bytes bytes) {
 
 struct DiskInfo {
   std::string_view name;    // "vd0": short, unique, printable, no '+' or '@'
-  std::string_view driver;  // "virtio-blk": printable
+  std::string_view driver;  // "virtio-blk": printable; empty for a partition
   // As the device tells them: any bytes, may be empty.
   std::string_view model;
   std::string_view serial;
   std::uint64_t size_bytes;
   std::uint32_t block_bytes;  // logical block
   bool read_only;
+  // What is on it by its partition table or by the one that it is in ("GPT",
+  // "HAMMER2"); may be empty. Nobody has looked.
+  std::string_view content = {};
+  // Parts of it are disks of their own: it isn't looked into for a filesystem
+  // unless somebody asks.
+  bool is_divided = false;
 };
 
 struct MemoryInfo {

@@ -47,10 +47,11 @@ template <class S>
   for (std::size_t i = 0; i < s.machine.disk_count(); ++i) {
     DiskInfo disk = s.machine.disk(i);
     s.out.text("disk ").text(disk.name).text(": ").size(disk.size_bytes);
-    s.out.text(", ").text(disk.driver);
+    if (!disk.driver.empty()) s.out.text(", ").text(disk.driver);
     if (!disk.model.empty()) {
       s.out.text(" (").escaped(disk.model).text(")");
     }
+    if (!disk.content.empty()) s.out.text(", ").text(disk.content);
     s.out.text(", blocks of ").number(disk.block_bytes);
     if (!disk.serial.empty()) {
       s.out.text(", serial ").escaped(disk.serial);

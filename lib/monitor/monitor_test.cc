@@ -353,6 +353,37 @@ TEST(MonitorNoDiskTest, RandomBytesAreNoFilesystem) {
             "ls: no disk is mounted: try `mount vd0`, disks: vd0\n");
 }
 
+// The disk's own first bytes are as good as those of its partition: a header of
+// a filesystem that was there before is not what is looked for.
+TEST(MonitorPartsTest, PartsAreLookedIntoAndTheirDiskIsNot) {
+  Bench<LinksDevice> bench;
+  bench.machine.add_disk("vd0", "SER", LinksDevice());
+  bench.machine.tell_of_disk("GPT", true);
+  bench.machine.add_disk("vd0p3", "", LinksDevice());
+  bench.machine.tell_of_disk("HAMMER2", false);
+  EXPECT_EQ(bench.monitor().mount_any(), Status::kDone);
+  EXPECT_EQ(bench.output("mount"),
+            "vd0p3@DATA on /\n"
+            "disk vd0: 2 GiB, fake (Model \\x07), GPT, blocks of 512, serial "
+            "SER, read-only\n"
+            "disk vd0p3: 2 GiB, fake (Model \\x07), HAMMER2, blocks of 512, "
+            "read-only\n");
+  EXPECT_EQ(bench.output("mount vd0; ls deep"), "x\n");
+}
+
+TEST(MonitorPartsTest, WithoutAFilesystemThePartThatWasTriedIsNamed) {
+  EmptyBench bench;
+  std::vector<std::byte> disk(1 << 20);
+  bench.machine.add_disk("vd0", "", block::MemoryDevice(disk));
+  bench.machine.tell_of_disk("MBR", true);
+  EXPECT_EQ(bench.monitor().mount_any(), Status::kDone);
+  bench.machine.add_disk("vd0p1", "", block::MemoryDevice(disk));
+  EXPECT_EQ(bench.monitor().mount_any(), Status::kFailed);
+  EXPECT_TRUE(
+      bench.console.err.starts_with("mount: vd0p1: no HAMMER2 filesystem here"))
+      << bench.console.err;
+}
+
 TEST(MonitorNoDiskTest, TheMachineTells) {
   EmptyBench bench;
   EXPECT_EQ(bench.output("mem"),

@@ -176,14 +176,18 @@ template <class S>
 }
 
 // What a machine does by itself when it starts: mounts the first disk that
-// carries a filesystem, or, where the disks with HAMMER2 on them are volumes of
-// a larger one, all of those together. With no disk at all, nothing happens.
+// or partition that carries a filesystem, or, where the disks with HAMMER2 on
+// them are volumes of a larger one, all of those together. With no disk at all,
+// nothing happens.
 template <class S>
 [[nodiscard]] Status mount_any(S& s) {
   std::array<std::size_t, S::kMaxVolumes> parts;
   std::size_t part_count = 0;
   std::optional<hammer2::Error> first_error;
+  std::size_t first_failed = 0;
   for (std::size_t i = 0; i < s.machine.disk_count(); ++i) {
+    // Old headers may be left between its partitions.
+    if (s.machine.disk(i).is_divided) continue;
     auto one = std::span<const std::size_t>(&i, 1);
     auto opened = detail::open_disks(s, one);
     if (opened) return detail::mount_pfs(s, {}, one);
@@ -191,7 +195,10 @@ template <class S>
         part_count < parts.size()) {
       parts[part_count++] = i;
     }
-    if (!first_error) first_error = opened.error();
+    if (!first_error) {
+      first_error = opened.error();
+      first_failed = i;
+    }
   }
   auto together = std::span<const std::size_t>(parts).first(part_count);
   if (part_count > 1) {
@@ -200,9 +207,8 @@ template <class S>
     return detail::tell_open_error(s, together, opened.error());
   }
   if (!first_error) return Status::kDone;
-  std::size_t first = 0;
-  return detail::tell_open_error(s, std::span<const std::size_t>(&first, 1),
-                                 *first_error);
+  return detail::tell_open_error(
+      s, std::span<const std::size_t>(&first_failed, 1), *first_error);
 }
 
 }  // namespace odo::monitor

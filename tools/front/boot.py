@@ -17,7 +17,8 @@ from tools.front import kvm
 
 KERNEL = os.environ.get("ODO_KERNEL", "bazel-bin/kernel/odonata.elf")
 # Made by h2 when the kernel is built.
-DEFAULT_DISK = "bazel-bin/testdata/boot.img"
+DEFAULT_DISK = os.environ.get("ODO_BOOT_DISK", "bazel-bin/testdata/boot.img")
+OVMF = Path(os.environ.get("ODO_OVMF", "/usr/share/OVMF"))
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # What `--run` may take before it counts as a hang, unless --timeout says else.
 _RUN_TIMEOUT_S = 600
@@ -78,8 +79,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         "stdin")
     parser.add_argument("--smp", type=int, default=1, metavar="N",
                         help="virtual CPUs (default 1)")
-    parser.add_argument("--memory", default="256", metavar="M",
-                        help="RAM in MiB, or with a suffix M or G (default 256)")
+    parser.add_argument("--memory", metavar="M",
+                        help="RAM in MiB, or with a suffix M or G (default 256, "
+                        "512 with a medium, whose root is in RAM too)")
     parser.add_argument("--timeout", type=float, metavar="S",
                         help="end QEMU after S seconds and exit with "
                         f"{TIMED_OUT} (default: {_RUN_TIMEOUT_S} with --run, "
@@ -94,9 +96,26 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         help="QEMU machine type (default q35)")
     parser.add_argument("--append", default="", metavar="'k=v ...'",
                         help="kernel command line, e.g. root=vd1@DATA")
+    medium = parser.add_mutually_exclusive_group()
+    medium.add_argument("--iso", nargs="?", const="", metavar="FILE",
+                        help="boot from a CD through GRUB (default: one that "
+                        "./odo image would make), with no other disk but those "
+                        "of --disk")
+    medium.add_argument("--usb", nargs="?", const="", metavar="FILE",
+                        help="the same from a disk")
+    parser.add_argument("--uefi", action="store_true",
+                        help="boot under UEFI (OVMF) instead of a BIOS; from a "
+                        "disk as of --usb unless --iso is given")
     arguments = parser.parse_args(argv)
+    if arguments.uefi and arguments.iso is None and arguments.usb is None:
+        arguments.usb = ""
+    if arguments.append and (arguments.iso or arguments.usb):
+        parser.error("--append: the command line of a medium stands on it: give "
+                     "it to ./odo image")
     if not 1 <= arguments.smp <= 255:
         parser.error(f"--smp {arguments.smp}: give 1 to 255 CPUs")
+    if arguments.memory is None:
+        arguments.memory = "512" if is_from_medium(arguments) else "256"
     match = re.fullmatch(r"(\d{1,7})([MG]?)", arguments.memory)
     if not match or int(match[1]) == 0:
         parser.error(f"--memory {arguments.memory}: give MiB, or a number "
@@ -151,7 +170,44 @@ def default_disk(folder: Path) -> Disk:
     return Disk(copy, writable=True)
 
 
+def is_from_medium(arguments: argparse.Namespace) -> bool:
+    return arguments.iso is not None or arguments.usb is not None
+
+
+def medium_of(arguments: argparse.Namespace, folder: Path) -> Path | None:
+    """The CD or disk to boot from, made on the way unless one is named."""
+    if not is_from_medium(arguments):
+        return None
+    name = arguments.usb if arguments.iso is None else arguments.iso
+    if name:
+        return unpacked(Image(name), folder, len(arguments.images or [])).path
+    from tools.front import image  # it is made of what stands here
+    made = folder / "medium"
+    work = folder / "work"
+    work.mkdir()
+    plan = image.Plan(Path(DEFAULT_DISK).resolve(), arguments.append, 0)
+    (image.make_usb if arguments.iso is None else image.make_iso)(
+        plan, made, work)
+    return made
+
+
+def firmware_of(arguments: argparse.Namespace) -> list[str]:
+    """QEMU's words for UEFI, whose settings are forgotten at the end."""
+    if not arguments.uefi:
+        return []
+    for name in ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"):
+        if not (OVMF / name).is_file():
+            raise Refused(f"no UEFI firmware: {OVMF / name} is missing (Debian "
+                          "package ovmf)")
+    return ["-drive", "if=pflash,format=raw,unit=0,readonly=on,"
+            f"file={OVMF}/OVMF_CODE_4M.fd",
+            "-drive", "if=pflash,format=raw,unit=1,snapshot=on,"
+            f"file={OVMF}/OVMF_VARS_4M.fd"]
+
+
 def disks_of(arguments: argparse.Namespace, folder: Path) -> list[Disk]:
+    if arguments.images is None and is_from_medium(arguments):
+        return []
     if arguments.images is None:
         return [default_disk(folder)]
     if arguments.images == [Image("none")]:
@@ -188,17 +244,29 @@ def disk_words(bus: str, number: int, disk: Disk) -> list[str]:
 
 def qemu_command(arguments: argparse.Namespace, accelerator: str,
                  disks: list[Disk], run_script: Path | None,
-                 console_fd: int | None) -> list[str]:
+                 console_fd: int | None,
+                 medium: Path | None = None) -> list[str]:
     command = [
         "qemu-system-x86_64", "-accel", accelerator,
         "-machine", arguments.machine,
         "-cpu", "host" if accelerator == "kvm" else "max",
         "-smp", str(arguments.smp), "-m", arguments.memory,
         "-nodefaults", "-display", "none", "-no-reboot",
-        "-kernel", KERNEL,
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+        *firmware_of(arguments),
     ]
-    if arguments.append:
+    if medium is None:
+        command += ["-kernel", KERNEL]
+    elif arguments.iso is not None:
+        command += ["-cdrom", str(medium).replace(",", ",,"), "-boot", "d"]
+    else:
+        # What the guest changes is gone at the end.
+        file = str(medium).replace(",", ",,")
+        command += [
+            "-drive", f"file={file},format=raw,if=none,id=medium,snapshot=on",
+            "-device", "virtio-blk-pci,drive=medium,serial=medium,"
+            "disable-legacy=on,bootindex=0"]
+    if arguments.append and medium is None:
         command += ["-append", arguments.append]
     for number, disk in enumerate(disks):
         command += disk_words(arguments.disk_bus, number, disk)
@@ -271,6 +339,7 @@ def boot(arguments: argparse.Namespace) -> int:
         timeout = _RUN_TIMEOUT_S
     with _work_folder() as folder:
         disks = disks_of(arguments, folder)
+        medium = medium_of(arguments, folder)
         run_script = None
         if arguments.run is not None:
             run_script = folder / "run"
@@ -283,7 +352,7 @@ def boot(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         with _console_relay(run_script is not None) as console_fd:
             command = qemu_command(arguments, accelerator, disks, run_script,
-                                   console_fd)
+                                   console_fd, medium)
             guest = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL if run_script else None,
                 pass_fds=[] if console_fd is None else [console_fd])

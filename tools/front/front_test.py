@@ -5,13 +5,14 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from tools.front import bazel_results, boot, kvm, lint
+from tools.front import bazel_results, boot, gpt, image, kvm, lint
 
 
 class BootArgumentsTest(unittest.TestCase):
@@ -73,6 +74,94 @@ class BootArgumentsTest(unittest.TestCase):
         with mock.patch.dict(os.environ, {"ODO_CALLER_DIR": "/a/b"}):
             self.assertEqual(boot.caller_path("c.img"), Path("/a/b/c.img"))
             self.assertEqual(boot.caller_path("/c.img"), Path("/c.img"))
+
+
+class MediumTest(unittest.TestCase):
+    def test_a_medium_takes_the_place_of_the_default_disk(self) -> None:
+        for words in (["--iso"], ["--usb"], ["--uefi"], ["--iso", "a.iso"]):
+            arguments = boot.parse(words)
+            self.assertEqual(boot.disks_of(arguments, Path()), [])
+            self.assertEqual(arguments.memory, "512M")
+
+    def test_a_cd_and_a_disk_are_started_without_a_kernel(self) -> None:
+        for word, expected in (("--iso", "-cdrom /x/m,,1"),
+                               ("--usb", "file=/x/m,,1,format=raw")):
+            command = " ".join(boot.qemu_command(
+                boot.parse([word]), "tcg", [], None, None, Path("/x/m,1")))
+            self.assertIn(expected, command)
+            self.assertNotIn("-kernel", command)
+
+    def test_a_made_mediums_command_line_is_refused(self) -> None:
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), \
+                self.assertRaises(SystemExit):
+            boot.parse(["--iso", "a.iso", "--append", "root=md0"])
+        self.assertIn("./odo image", errors.getvalue())
+
+    def test_missing_firmware_is_named(self) -> None:
+        with mock.patch.object(boot, "OVMF", Path("/nowhere")), \
+                self.assertRaisesRegex(boot.Refused, "/nowhere.*ovmf"):
+            boot.firmware_of(boot.parse(["--uefi"]))
+
+
+class ImageTest(unittest.TestCase):
+    def refused(self, *argv: str) -> str:
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            with self.assertRaises(SystemExit):
+                image.parse(list(argv))
+        return errors.getvalue().strip().splitlines()[-1]
+
+    def test_nonsense_is_refused_in_one_line(self) -> None:
+        self.assertIn("--iso FILE", self.refused())
+        self.assertIn("--timeout", self.refused("--usb", "a", "--timeout=-1"))
+        self.assertIn("--append", self.refused("--usb", "a", "--append", "a;b"))
+        self.assertIn("--root-size",
+                      self.refused("--usb", "a", "--root-size", "much"))
+
+    def test_a_device_is_not_replaced_by_an_image(self) -> None:
+        errors = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, \
+                contextlib.redirect_stderr(errors):
+            root = Path(folder, "root.img")
+            root.write_bytes(b"root")
+            self.assertEqual(image.main(["--usb", "/dev/null", "--root",
+                                         str(root)]), 1)
+        self.assertIn("docs/metal.md", errors.getvalue())
+
+    def test_only_a_folder_has_a_size_to_choose(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder, "root.img")
+            root.write_bytes(b"root")
+            with self.assertRaisesRegex(boot.Refused, "--root-size"):
+                image.root_image(str(root), "1G", Path(folder))
+
+
+class GptTest(unittest.TestCase):
+    """Against a reader that is not ours."""
+
+    def test_sfdisk_finds_no_fault(self) -> None:
+        sfdisk = shutil.which("sfdisk", path="/sbin:/usr/sbin")
+        if sfdisk is None:
+            self.skipTest("sfdisk is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            disk = Path(folder, "disk.img")
+            with disk.open("wb") as file:
+                file.truncate(8 << 20)
+                gpt.write(file, 8 << 20, [
+                    gpt.Partition(gpt.BIOS_BOOT, "GRUB", 1 << 20, 1 << 20),
+                    gpt.Partition(gpt.HAMMER2, "root", 2 << 20, 3 << 20)], 1)
+            verified = subprocess.run([sfdisk, "--verify", disk],
+                                      capture_output=True, text=True,
+                                      check=False)
+            self.assertEqual(verified.returncode, 0, verified.stderr)
+            dump = subprocess.run([sfdisk, "--dump", disk], check=True,
+                                  capture_output=True, text=True).stdout
+        self.assertIn("label: gpt", dump)
+        self.assertRegex(dump, r"start= +2048, size= +2048, "
+                         rf"type={gpt.BIOS_BOOT.upper()}.*name=\"GRUB\"")
+        self.assertRegex(dump, r"start= +4096, size= +6144, "
+                         rf"type={gpt.HAMMER2.upper()}.*name=\"root\"")
 
 
 class DefaultDiskTest(unittest.TestCase):

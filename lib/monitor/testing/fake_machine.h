@@ -97,6 +97,11 @@ class FakeMachine {
     disks_.push_back(
         {std::move(name), std::move(serial), Device(std::move(device))});
   }
+  // What a partition table says of the disk that was added last.
+  void tell_of_disk(std::string_view content, bool is_divided) {
+    disks_.back().content = content;
+    disks_.back().is_divided = is_divided;
+  }
 
   std::size_t disk_count() { return disks_.size(); }
   DiskInfo disk(std::size_t i) {
@@ -106,7 +111,9 @@ class FakeMachine {
             disks_[i].serial,
             disks_[i].device.size_bytes(),
             disks_[i].device.block_bytes(),
-            Device::kReadOnly};
+            Device::kReadOnly,
+            disks_[i].content,
+            disks_[i].is_divided};
   }
   Ground& ground() { return ground_; }
   Device& disk_device(std::size_t i) { return disks_[i].device; }
@@ -137,6 +144,8 @@ class FakeMachine {
     std::string name;
     std::string serial;
     Device device;
+    std::string_view content = {};
+    bool is_divided = false;
   };
   Ground ground_;
   std::deque<Disk> disks_;  // devices stay where they are
