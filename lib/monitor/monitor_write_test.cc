@@ -140,7 +140,8 @@ TEST_F(MonitorWriteTest, ASnapshotKeepsWhatWas) {
   EXPECT_EQ(machine_->power_status, 0);
   start();
   EXPECT_EQ(output("cat f; mount vd0@before; cat f; mount"),
-            "new\nold\nvd0@before on /\ndisk vd0: 64 MiB, blocks of 512\n");
+            "new\nold\nvd0@before on /\ndisk vd0: 64 MiB, fake (Model \\x07), "
+            "blocks of 512\n");
   expect_sound();
 }
 
