@@ -23,6 +23,8 @@ class Attention {
   static constexpr std::uint32_t kTimer = 2;  // a timer may be due
   static constexpr std::uint32_t kTick = 4;  // the clock's beat: quanta, timers
   static constexpr std::uint32_t kStop = 8;  // Cpu::run() is to return
+  // The ground's do_interrupts() has something to do.
+  static constexpr std::uint32_t kInterrupt = 16;
   static constexpr std::uint32_t kGround = std::uint32_t{1} << 31;
 
   // From elsewhere, or for oneself: idle() returns, and the CPU looks.

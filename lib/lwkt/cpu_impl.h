@@ -372,6 +372,9 @@ void Cpu<P>::do_what_is_due() {
   }
   if ((bits & (Attention<P>::kTimer | Attention<P>::kTick)) != 0) run_timers();
   if ((bits & Attention<P>::kStop) != 0) stopping_ = true;
+  if constexpr (requires { ground_.do_interrupts(index_); }) {
+    if ((bits & Attention<P>::kInterrupt) != 0) ground_.do_interrupts(index_);
+  }
 }
 
 template <LwktPlatform P>

@@ -122,6 +122,10 @@ struct LwktFault {
 // Attention::kTimer, is wanted then. A ground whose CPUs look at the clock
 // often enough ignores it.
 //
+// If it has do_interrupts(cpu), that is called on the CPU, in a critical
+// section, after Attention::kInterrupt was raised there: for what interrupts
+// have to do that may not be done in the middle of one, as to wake threads.
+//
 // map_stack(bytes) gives memory for a stack, with whatever guard the ground has
 // below it, or an empty span; unmap_stack() takes it back.
 //

@@ -7,7 +7,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "lib/lwkt/host/system.h"
@@ -164,6 +167,64 @@ TEST(ThreadTest, ACriticalSectionHoldsInterruptThreadsBack) {
     EXPECT_EQ(order, "12i3");
     self.join(thread);
   });
+}
+
+// A ground whose interrupts wake a thread. Its handler may not do that itself:
+// it raises a bit.
+class InterruptedGround : public HostGround {
+ public:
+  void do_interrupts(unsigned cpu) const { due(cpu); }
+  static inline std::function<void(unsigned)> due;
+};
+
+TEST(ThreadTest, WhatInterruptsHaveToDoWaitsForTheEndOfACriticalSection) {
+  using OneSystem = System<InterruptedGround>;
+  using OneThread = Thread<InterruptedGround>;
+  struct Storage {
+    alignas(OneSystem::storage_alignment())
+        std::array<std::byte, OneSystem::storage_bytes(1)> bytes;
+  };
+  const auto storage = std::make_unique<Storage>();
+  OneSystem system(storage->bytes, 1);
+  std::string order;
+  InterruptedGround::due = [&](unsigned cpu) {
+    EXPECT_EQ(cpu, 0u);
+    order += 'd';
+    Sleepers<InterruptedGround>::wakeup(system.cpu(cpu).current(), &order);
+  };
+  const auto start_one = [&](auto& body, Priority priority) {
+    using Body = std::remove_reference_t<decltype(body)>;
+    auto made = system.cpu(0).create(
+        [](OneThread& thread, void* argument) {
+          (*static_cast<Body*>(argument))(thread);
+        },
+        &body, {.priority = priority, .lifetime = Lifetime::kDetached});
+    ASSERT_TRUE(made.has_value());
+    system.cpu(0).start(**made);
+  };
+  auto server = [&](OneThread& self) {
+    order += 's';
+    Sleepers<InterruptedGround>::sleep(self, &order);
+    order += 'S';
+  };
+  auto interrupted = [&](OneThread& self) {
+    auto& cpu = self.cpu();
+    self.enter_critical();
+    cpu.attention().raise(cpu.ground(), 0,
+                          Attention<InterruptedGround>::kInterrupt);
+    cpu.interrupted();
+    order += '(';
+    self.exit_critical();
+    order += ')';
+    // Nothing is due any more.
+    cpu.interrupted();
+    system.stop();
+  };
+  start_one(server, kInterruptLow);
+  start_one(interrupted, kKernelNormal);
+  system.cpu(0).run();
+  EXPECT_EQ(order, "s(dS)");
+  InterruptedGround::due = nullptr;
 }
 
 TEST(ThreadTest, LoweringOnesPriorityLetsAnInterruptThreadIn) {
