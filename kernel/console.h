@@ -3,7 +3,7 @@
 // screen and keyboard; or a script, whose output alone goes to the run output.
 // Satisfies monitor::Console.
 //
-// Contexts: thread, one CPU.
+// Contexts: one thread.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +12,7 @@
 
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/keyboard.h"
+#include "kernel/x86_64/log.h"
 #include "kernel/x86_64/run_output.h"
 #include "kernel/x86_64/screen.h"
 #include "kernel/x86_64/serial16550.h"
@@ -43,8 +44,7 @@ class SerialConsole {
     if (purpose_ == Purpose::kScript && is_output) {
       x86::write_run_output(bytes);
     } else {
-      x86::console_port.write(bytes);
-      x86::write_screen(bytes);
+      x86::write_console(bytes);
     }
   }
 
@@ -60,6 +60,11 @@ class SerialConsole {
       if (const auto byte = take()) return byte;
       wait_(wait_context_);
     }
+  }
+
+  // Whether read() would give something at once.
+  [[nodiscard]] static bool has_input() {
+    return x86::console_port.has_input() || x86::has_key();
   }
 
   [[nodiscard]] std::optional<std::byte> poll() {

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/conversation.h"
 
-#include <new>
+#include <cstdint>
 
-#include "kernel/x86_64/alarm.h"
-#include "kernel/x86_64/heap.h"
+#include "kernel/x86_64/interrupts.h"
 #include "kernel/x86_64/keyboard.h"
-#include "kernel/x86_64/pic.h"
 #include "kernel/x86_64/serial16550.h"
 #include "kernel/x86_64/stacks.h"
 #include "kernel/x86_64/traps.h"
@@ -16,44 +14,41 @@
 namespace odo::kernel {
 namespace {
 
-using System = lwkt::System<x86::LwktGround>;
 using Sleepers = lwkt::Sleepers<x86::LwktGround>;
 
-[[nodiscard]] System* make_system() {
-  const auto storage = x86::kernel_heap().allocate_bytes(
-      System::storage_bytes(1), System::storage_alignment());
-  auto* const made = static_cast<System*>(
-      x86::kernel_heap().allocate(sizeof(System), alignof(System)));
-  if (storage.empty() || made == nullptr) {
-    x86::stop_with("no memory for threads: give the machine more");
-  }
-  return ::new (made) System(storage, 1);
-}
+constexpr unsigned kConsoleLine = 4;  // COM1's
+// How often a console without an interrupt is asked.
+constexpr std::uint64_t kPollNs = 20'000'000;
 
 }  // namespace
 
 Conversation::Conversation(KernelMonitor& monitor, std::uint64_t sync_seconds)
     : monitor_(monitor),
       sync_ns_(sync_seconds * 1'000'000'000),
-      system_(make_system()) {}
+      system_(x86::start_threads()) {}
 
 void Conversation::run() {
-  x86::init_pic();
-  x86::init_alarm();
-  x86::set_interrupt_handler(x86::kPicFirstVector + x86::kConsoleLine, on_key,
-                             this);
-  x86::unmask_pic_line(x86::kConsoleLine);
-  x86::console_port.enable_receive_interrupt();
-  if (x86::has_keyboard()) {
-    x86::set_interrupt_handler(x86::kPicFirstVector + x86::kKeyboardLine,
-                               on_keyboard, this);
-    x86::unmask_pic_line(x86::kKeyboardLine);
+  if (serve_line(kConsoleLine, "console", on_line)) {
+    x86::console_port.enable_receive_interrupt();
+  } else {
+    is_asked_ = true;
+  }
+  if (x86::has_keyboard() &&
+      !serve_line(x86::kKeyboardLine, "keyboard", on_keyboard)) {
+    is_asked_ = true;
   }
   SerialConsole::wait_with(wait_for_key, this);
   start(x86::StackOf::kMonitor, "monitor", converse);
   if (sync_ns_ != 0) start(x86::StackOf::kSync, "sync", keep_synced);
   cpu().run();
   x86::stop_with("the kernel's threads have ended");
+}
+
+bool Conversation::serve_line(unsigned line, const char* name,
+                              void (*serve)(void* unused)) {
+  const auto vector = x86::route_isa_line(line);
+  if (vector) x86::start_interrupt_thread(*vector, name, serve, nullptr);
+  return vector.has_value();
 }
 
 void Conversation::start(x86::StackOf stack, const char* name,
@@ -90,24 +85,31 @@ void Conversation::keep_synced(Thread& self, void* conversation) {
 void Conversation::wait_for_key(void* conversation) {
   auto& the = *static_cast<Conversation*>(conversation);
   Thread& self = the.cpu().current();
-  // Interrupts are off until all threads wait: no key comes in between.
   the.filesystem_.leave(self);
-  Sleepers::sleep(self, &x86::console_port);
+  // A key that comes between the look and the sleep ends the sleep at once.
+  Sleepers::interlock(self, &x86::console_port);
+  if (SerialConsole::has_input()) {
+    Sleepers::cancel(self);
+  } else {
+    Sleepers::sleep(self, &x86::console_port,
+                    the.is_asked_ ? the.cpu().ground().now_ns() + kPollNs
+                                  : Sleepers::kNoTimeout);
+  }
   the.filesystem_.enter(self);
 }
 
-void Conversation::on_key(void* conversation) {
-  auto& the = *static_cast<Conversation*>(conversation);
-  x86::console_port.on_interrupt();
-  x86::acknowledge_pic();
-  Sleepers::wakeup(the.cpu().current(), &x86::console_port);
+void Conversation::on_line(void* /*unused*/) {
+  x86::console_port.pull_received();
+  wake_reader();
 }
 
-void Conversation::on_keyboard(void* conversation) {
-  auto& the = *static_cast<Conversation*>(conversation);
-  x86::on_keyboard_interrupt();
-  x86::acknowledge_pic();
-  Sleepers::wakeup(the.cpu().current(), &x86::console_port);
+void Conversation::on_keyboard(void* /*unused*/) {
+  x86::pull_keys();
+  wake_reader();
+}
+
+void Conversation::wake_reader() {
+  Sleepers::wakeup(x86::this_thread_cpu().current(), &x86::console_port);
 }
 
 }  // namespace odo::kernel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The machine as the monitor asks about it. Satisfies monitor::Machine.
 //
-// Contexts: thread, one CPU.
+// Contexts: one thread.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,10 @@
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
+#include "kernel/x86_64/smp.h"
+#include "kernel/x86_64/timer.h"
 #include "kernel/x86_64/units.h"
+#include "lib/apic/topology.h"
 #include "lib/boot/boot_info.h"
 #include "lib/monitor/machine.h"
 
@@ -28,9 +31,7 @@ class Pc {
   using Device = x86::UnitDevice;
   using Ground = WriteGround;
 
-  // `processors` there are, of which one runs.
-  Pc(const boot::BootInfo& info, std::uint32_t processors)
-      : info_(info), processors_(processors) {}
+  explicit Pc(const boot::BootInfo& info) : info_(info) {}
 
   [[nodiscard]] std::size_t disk_count() { return x86::unit_count(); }
   [[nodiscard]] monitor::DiskInfo disk(std::size_t index) {
@@ -79,8 +80,19 @@ class Pc {
 
   [[nodiscard]] monitor::CpuInfo cpu() {
     const x86::Features& features = x86::features();
-    return {features.vendor(), features.model(), features.names(), 1,
-            processors_,       x86::tsc_hz()};
+    return {features.vendor(),
+            features.model(),
+            features.names(),
+            x86::running_cpus(),
+            static_cast<std::uint32_t>(x86::known_cpus()),
+            x86::tsc_hz(),
+            x86::timer_name()};
+  }
+  [[nodiscard]] monitor::ProcessorInfo processor(std::size_t index) {
+    const x86::CpuRecord record = x86::known_cpu(index);
+    const apic::Place place = x86::place_of_cpu(record.apic_id);
+    return {record.apic_id, place.package, place.core,
+            place.thread,   record.index,  state_of(record.fate)};
   }
 
   [[nodiscard]] std::uint64_t uptime_ns() { return x86::uptime_ns(); }
@@ -89,8 +101,19 @@ class Pc {
   void poweroff(std::uint8_t status) { x86::power_off(status); }
 
  private:
+  [[nodiscard]] static monitor::ProcessorState state_of(x86::CpuFate fate) {
+    switch (fate) {
+      case x86::CpuFate::kRunning:
+        return monitor::ProcessorState::kRunning;
+      case x86::CpuFate::kSilent:
+        return monitor::ProcessorState::kSilent;
+      case x86::CpuFate::kLeftOut:
+        break;
+    }
+    return monitor::ProcessorState::kLeftOut;
+  }
+
   const boot::BootInfo& info_;
-  std::uint32_t processors_;
   Ground ground_;
 };
 

@@ -20,13 +20,19 @@
 #include "kernel/x86_64/firmware.h"
 #include "kernel/x86_64/gdt.h"
 #include "kernel/x86_64/heap.h"
+#include "kernel/x86_64/interrupts.h"
 #include "kernel/x86_64/keyboard.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
+#include "kernel/x86_64/per_cpu.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/screen.h"
 #include "kernel/x86_64/serial16550.h"
+#include "kernel/x86_64/smp.h"
+#include "kernel/x86_64/stacks.h"
+#include "kernel/x86_64/threads.h"
+#include "kernel/x86_64/timer.h"
 #include "kernel/x86_64/traps.h"
 #include "kernel/x86_64/units.h"
 #include "lib/boot/boot_info.h"
@@ -43,7 +49,6 @@ namespace {
 constexpr std::uint64_t kProtocolPvh = 0;
 
 constinit boot::BootInfo boot_info{};
-constinit std::uint32_t processors = 1;  // that the firmware names
 
 // When each stage was over, in cycles since power-on.
 struct Stages {
@@ -60,10 +65,13 @@ constinit Stages stages{};
 
 void start_cpu() {
   x86::detect_features();
+  x86::set_fault_stacks(x86::boot_cpu, x86::stack(x86::StackOf::kFault).top,
+                        x86::stack(x86::StackOf::kNmi).top);
+  x86::load_segments(x86::boot_cpu);
+  x86::init_traps();
+  x86::load_traps();
   x86::console_port.init();
   x86::output_port.init();
-  x86::load_gdt();
-  x86::load_traps();
 }
 
 void read_boot_information(std::uint64_t protocol, std::uint64_t address) {
@@ -78,6 +86,51 @@ void read_boot_information(std::uint64_t protocol, std::uint64_t address) {
     x86::log("odo: the command line is cut after ",
              boot::BootInfo::kMaxCommandLine, " bytes\n");
   }
+}
+
+// `NAME=NUMBER` on the command line, from `least` to `most`; `usual` without.
+[[nodiscard]] std::uint64_t number_option(std::string_view name,
+                                          std::uint64_t least,
+                                          std::uint64_t most,
+                                          std::uint64_t usual) {
+  const auto wanted = command_line().find(name);
+  if (!wanted) return usual;
+  const auto number = monitor::parse_number(*wanted);
+  if (number && *number >= least && *number <= most) return *number;
+  x86::log("odo: ", name, "=", *wanted, ": give ", least, " to ", most, "\n");
+  return usual;
+}
+
+// Tests that are normal boots with something wrong.
+[[nodiscard]] x86::CpuDrill cpu_drill() {
+  const auto test = command_line().find("test");
+  if (test == "silentcpu") return x86::CpuDrill::kSilent;
+  if (test == "latecpu") return x86::CpuDrill::kLate;
+  return x86::CpuDrill::kNone;
+}
+
+// `disk-wait=SECONDS`: what a disk may take for anything. Without it each
+// driver knows what is right.
+void limit_waits() {
+  constexpr std::uint64_t kMost = 3600;
+  const std::uint64_t seconds = number_option("disk-wait", 1, kMost, kMost);
+  x86::set_longest_wait(static_cast<std::uint32_t>(seconds * 1000));
+}
+
+void start_devices() {
+  const x86::Firmware firmware = x86::read_firmware(boot_info);
+  x86::set_power_control(firmware.fadt);
+  x86::start_clock(firmware.fadt);
+  x86::init_interrupts(firmware);
+  x86::init_timer(x86::on_timer);
+  x86::begin_cpus(firmware,
+                  static_cast<std::uint32_t>(
+                      number_option("cpus", 1, x86::kMaxCpus, x86::kMaxCpus)),
+                  cpu_drill());
+  limit_waits();
+  x86::find_devices(firmware);
+  x86::find_units(boot_info);
+  x86::finish_cpus();
 }
 
 // The monitor and the memory it works in: a share of what the machine has, so
@@ -111,40 +164,9 @@ void read_boot_information(std::uint64_t protocol, std::uint64_t address) {
   return made.mount(*root);
 }
 
-// What the command line says after `name=`, if that is so many seconds.
-[[nodiscard]] std::uint64_t seconds_of(std::string_view name,
-                                       std::uint64_t least, std::uint64_t most,
-                                       std::uint64_t usual) {
-  const auto wanted = command_line().find(name);
-  if (!wanted) return usual;
-  const auto number = monitor::parse_number(*wanted);
-  if (number && *number >= least && *number <= most) return *number;
-  x86::log("odo: ", name, "=", *wanted, ": give ", least, " to ", most,
-           " seconds\n");
-  return usual;
-}
-
 // `sync=SECONDS`: how long a change may wait to be made durable; 0 for ever.
 [[nodiscard]] std::uint64_t sync_seconds() {
-  return seconds_of("sync", 0, 86'400, 5);
-}
-
-// `disk-wait=SECONDS`: what a disk may take for anything. Without it each
-// driver knows what is right.
-void limit_waits() {
-  constexpr std::uint64_t kMost = 3600;
-  const std::uint64_t seconds = seconds_of("disk-wait", 1, kMost, kMost);
-  x86::set_longest_wait(static_cast<std::uint32_t>(seconds * 1000));
-}
-
-void start_devices() {
-  const x86::Firmware firmware = x86::read_firmware(boot_info);
-  x86::set_power_control(firmware.fadt);
-  x86::start_clock(firmware.fadt);
-  limit_waits();
-  x86::find_devices(firmware);
-  x86::find_units(boot_info);
-  processors = firmware.processors;
+  return number_option("sync", 0, 86'400, 5);
 }
 
 void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {
@@ -155,7 +177,8 @@ void log_span(std::string_view name, std::uint64_t from, std::uint64_t to) {
 void print_banner(Pc& machine) {
   x86::log("Odonata on ", machine.memory().total_bytes >> 20, " MiB, ",
            x86::whole_unit_count(),
-           x86::whole_unit_count() == 1 ? " disk" : " disks");
+           x86::whole_unit_count() == 1 ? " disk" : " disks", ", ",
+           x86::running_cpus(), x86::running_cpus() == 1 ? " CPU" : " CPUs");
   log_span("; firmware ", 0, stages.entry);
   log_span(", memory ", stages.entry, stages.memory);
   log_span(", devices ", stages.memory, stages.devices);
@@ -179,7 +202,7 @@ void report_boot_cost() {
 
 [[noreturn]] void run_script(std::string_view script) {
   SerialConsole console(Purpose::kScript, nullptr);
-  Pc machine(boot_info, processors);
+  Pc machine(boot_info);
   KernelMonitor& made = make_monitor(console, machine);
   const monitor::Status mounted = mount_root(made);
   // What the command line asked for by name is not to be gone on without.
@@ -194,7 +217,7 @@ void report_boot_cost() {
   const bool is_bench = command_line().find("bench") == "boot";
   SerialConsole console(Purpose::kConversation,
                         is_bench ? report_boot_cost : nullptr);
-  Pc machine(boot_info, processors);
+  Pc machine(boot_info);
   KernelMonitor& made = make_monitor(console, machine);
   if (x86::has_screen()) static_cast<void>(x86::init_keyboard());
   // A failure has been told, and the monitor works without a filesystem.
@@ -216,13 +239,16 @@ extern "C" [[noreturn]] void kernel_main(std::uint64_t protocol,
   start_cpu();
   read_boot_information(protocol, information);
   odo::x86::init_ram(boot_info);
-  odo::x86::enable_protections();
+  odo::x86::set_up_this_cpu();
   odo::x86::init_heap();
   odo::x86::init_screen(boot_info);
   stages.memory = odo::x86::read_tsc();
   start_devices();
   stages.devices = odo::x86::read_tsc();
-  if (const auto test = command_line().find("test")) run_fault_test(*test);
+  if (const auto test = command_line().find("test");
+      test && cpu_drill() == odo::x86::CpuDrill::kNone) {
+    run_fault_test(*test, number_option("seconds", 1, 86'400, 2));
+  }
   if (const auto script = find_run_script(command_line())) run_script(*script);
   converse();
 }

@@ -2,7 +2,7 @@
 // What changes to a filesystem stand on here. Satisfies
 // hammer2::write::Ground.
 //
-// Contexts: thread, one CPU.
+// Contexts: thread.
 #pragma once
 
 #include <cstddef>

@@ -70,15 +70,6 @@ class BootTest(MachineTest):
                     guest.read_until(machine.PROMPT)
                     self.assertIn("big1", guest.ask("ls /"))
 
-    def test_counts_the_processors_that_the_firmware_names(self) -> None:
-        for name, count in (("q35", 4), ("pc", 1)):
-            with self.subTest(machine=name):
-                with machine.boot(self.config(
-                        machine=name, extra=("-smp", str(count)))) as guest:
-                    guest.read_until(machine.PROMPT)
-                    self.assertRegex(guest.ask("cpu"),
-                                     rf"cpus +1 running of {count}\b")
-
     def test_too_little_memory_is_told_in_one_line(self) -> None:
         for name in ("q35", "pc"):
             result = machine.run("ls", self.config(machine=name, memory="16"))

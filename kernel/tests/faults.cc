@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernel/tests/heap_check.h"
+#include "kernel/tests/smp_check.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/log.h"
@@ -105,7 +106,8 @@ constexpr std::array kFaults{
 
 }  // namespace
 
-void run_fault_test(std::string_view name) {
+void run_fault_test(std::string_view name, std::uint64_t seconds) {
+  if (name == "smp") check_cpus(seconds);
   for (const Fault& fault : kFaults) {
     if (fault.name != name) continue;
     fault.cause();
@@ -113,7 +115,7 @@ void run_fault_test(std::string_view name) {
   }
   x86::log("odo: test=", name, ": no such test, there are:");
   for (const Fault& fault : kFaults) x86::log(" ", fault.name);
-  x86::log("\n");
+  x86::log(" smp silentcpu latecpu\n");
   x86::stop_machine(1);
 }
 

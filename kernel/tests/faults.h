@@ -10,11 +10,13 @@
 // Contexts: boot, thread.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace odo::kernel {
 
-// Does not come back. An unknown name stops the machine with the list.
-[[noreturn]] void run_fault_test(std::string_view name);
+// Does not come back. An unknown name stops the machine with the list. A test
+// that goes on for a while does so for so many seconds.
+[[noreturn]] void run_fault_test(std::string_view name, std::uint64_t seconds);
 
 }  // namespace odo::kernel

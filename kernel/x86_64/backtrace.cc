@@ -6,6 +6,7 @@
 
 #include "kernel/symbols/symbol_table.h"
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/kernel_stacks.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/stacks.h"
 
@@ -17,8 +18,10 @@ constexpr unsigned kMaxFrames = 64;
 [[nodiscard]] bool is_in_stack(std::uint64_t rbp) {
   const auto all = stacks();
   return rbp % 8 == 0 &&
-         std::any_of(all.begin(), all.end(),
-                     [&](const Stack& stack) { return stack.holds(rbp, 16); });
+         (is_on_kernel_stack(rbp, 16) ||
+          std::any_of(all.begin(), all.end(), [&](const Stack& stack) {
+            return stack.holds(rbp, 16);
+          }));
 }
 
 // `look_up` differs from `address` for return addresses: a call that is the

@@ -2,16 +2,18 @@
 #include "kernel/x86_64/clock.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/features.h"
+#include "kernel/x86_64/lock.h"
+#include "kernel/x86_64/per_cpu.h"
 
 namespace odo::x86 {
 namespace {
 
-constexpr std::uint16_t kPitChannel2 = 0x42;
+constexpr std::uint16_t kPitChannel0 = 0x40;
 constexpr std::uint16_t kPitCommand = 0x43;
-constexpr std::uint16_t kPitGate = 0x61;
 constexpr std::uint32_t kPitHz = 1'193'182;
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
@@ -29,10 +31,13 @@ struct Look {
   std::uint32_t ticks = 0;
 };
 
+// Around all that finds the speed out.
+constinit IrqLock lock{};
 constinit std::uint16_t timer_port = 0;
 constinit Look first_look{};
-constinit std::uint64_t known_hz = 0;
-constinit std::uint64_t latest_ns = 0;
+// Relaxed: the number is all there is to know.
+constinit std::atomic<std::uint64_t> known_hz{0};
+constinit bool is_unknowable = false;
 
 [[nodiscard]] Look look() {
   const std::uint32_t ticks = in32(timer_port) & 0xffffff;
@@ -41,7 +46,7 @@ constinit std::uint64_t latest_ns = 0;
 
 // Compares with the first look, which costs nothing once enough time has gone
 // by; a first look that is too old is taken anew and waited for.
-[[nodiscard]] std::uint64_t hz_by_acpi_timer() {
+[[nodiscard]] std::uint64_t hz_by_acpi_timer() ODO_REQUIRES(lock) {
   if (timer_port == 0) return 0;
   std::uint32_t enough = kRoughTicks;
   if (read_tsc() - first_look.cycles > kMaxCyclesBetweenLooks) {
@@ -55,28 +60,31 @@ constinit std::uint64_t latest_ns = 0;
     // At most 4e9 cycles by 3.6e6: inside 64 bits.
     const std::uint64_t hz =
         (now.cycles - first_look.cycles) * acpi::kPowerTimerHz / ticks;
-    if (ticks >= kSureTicks) known_hz = hz;
+    if (ticks >= kSureTicks) known_hz.store(hz, std::memory_order_relaxed);
     return hz;
   }
   return 0;
 }
 
+// Channel 0 and not 2, whose gate is a port of its own that small machines do
+// not have. Nobody listens to it yet.
 [[nodiscard]] std::uint64_t hz_by_pit() {
   constexpr std::uint32_t kTicks = kPitHz / 100;
-  constexpr std::uint8_t kGateOn = 0x01;
-  constexpr std::uint8_t kSpeakerOn = 0x02;
-  constexpr std::uint8_t kOutput = 0x20;
-  const auto gate = static_cast<std::uint8_t>(in8(kPitGate) &
-                                              ~unsigned{kGateOn | kSpeakerOn});
-  out8(kPitGate, gate);
-  out8(kPitCommand, 0xb0);  // channel 2, both bytes, count down once
-  out8(kPitChannel2, kTicks & 0xff);
-  out8(kPitChannel2, kTicks >> 8);
-  out8(kPitGate, gate | kGateOn);
+  constexpr std::uint32_t kStart = 0xffff;
+  constexpr std::uint8_t kCountOnce = 0x30;  // channel 0, both bytes, mode 0
+  constexpr std::uint8_t kLatch = 0x00;      // channel 0
+  constexpr unsigned kMaxReads = 200'000;
+  out8(kPitCommand, kCountOnce);
+  out8(kPitChannel0, kStart & 0xff);
+  out8(kPitChannel0, kStart >> 8);
   const std::uint64_t begin = read_tsc();
-  for (unsigned i = 0; i < kMaxTimerReads; ++i) {
-    if ((in8(kPitGate) & kOutput) == 0) continue;
-    return (read_tsc() - begin) * kPitHz / kTicks;
+  for (unsigned i = 0; i < kMaxReads; ++i) {
+    out8(kPitCommand, kLatch);
+    const std::uint32_t low = in8(kPitChannel0);
+    const std::uint32_t left = low | std::uint32_t{in8(kPitChannel0)} << 8;
+    const std::uint64_t cycles = read_tsc() - begin;
+    // An empty bus reads as the start, and so for ever.
+    if (kStart - left >= kTicks) return cycles * kPitHz / (kStart - left);
   }
   return 0;
 }
@@ -84,7 +92,7 @@ constinit std::uint64_t latest_ns = 0;
 }  // namespace
 
 void start_clock(const acpi::Fadt& fadt) {
-  known_hz = features().tsc_hz;
+  known_hz.store(features().tsc_hz, std::memory_order_relaxed);
   if (fadt.timer.space == acpi::Space::kPort && fadt.timer.address <= 0xffff) {
     timer_port = static_cast<std::uint16_t>(fadt.timer.address);
     first_look = look();
@@ -92,10 +100,15 @@ void start_clock(const acpi::Fadt& fadt) {
 }
 
 std::uint64_t tsc_hz() {
-  if (known_hz != 0) return known_hz;
+  const std::uint64_t known = known_hz.load(std::memory_order_relaxed);
+  if (known != 0) return known;
+  const IrqGuard guard(lock);
   if (const std::uint64_t hz = hz_by_acpi_timer(); hz != 0) return hz;
-  known_hz = hz_by_pit();
-  return known_hz;
+  if (is_unknowable) return 0;
+  const std::uint64_t hz = hz_by_pit();
+  known_hz.store(hz, std::memory_order_relaxed);
+  is_unknowable = hz == 0;
+  return hz;
 }
 
 std::uint64_t tsc_to_ns(std::uint64_t cycles) {
@@ -108,6 +121,7 @@ std::uint64_t tsc_to_ns(std::uint64_t cycles) {
 }
 
 std::uint64_t uptime_ns() {
+  std::uint64_t& latest_ns = this_cpu().latest_ns;
   latest_ns = std::max(latest_ns, tsc_to_ns(read_tsc()));
   return latest_ns;
 }

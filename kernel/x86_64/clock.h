@@ -3,7 +3,8 @@
 // CPU where it tells, else by comparing two looks at ACPI's timer, of which
 // the second comes when somebody first asks.
 //
-// Contexts: thread, one CPU. Units: in the names.
+// Contexts: start_clock() at boot; the rest any but NMI, on any CPU: the cycle
+//   counters are taken to be one. Units: in the names.
 // Failure: without CPU leaf and ACPI timer the PIT is asked, which costs
 //   10 ms once; without that too the speed is 0 and all times are 0.
 // Origin: Intel SDM vol. 3 §17.17; ACPI 6.5 §4.8.2.1 (timer); 8254 data sheet.
@@ -24,8 +25,8 @@ void start_clock(const acpi::Fadt& fadt);
 // A span of the cycle counter.
 [[nodiscard]] std::uint64_t tsc_to_ns(std::uint64_t cycles);
 
-// Since power-on. Never goes back, also where the counter's speed turns out to
-// be another than it seemed.
+// Since power-on. Never goes back on a CPU, also where the counter's speed
+// turns out to be another than it seemed.
 [[nodiscard]] std::uint64_t uptime_ns();
 
 }  // namespace odo::x86

@@ -2,7 +2,7 @@
 // What drivers ask of this machine: see driver::DriverGround. Answers are
 // looked for in a loop, until the time allowed is over.
 //
-// Contexts: thread, one CPU.
+// Contexts: thread, one at a time for a device.
 #pragma once
 
 #include <atomic>

@@ -40,6 +40,14 @@ void add_name(bool is_there, std::string_view name) {
   f.names_size += name.size();
 }
 
+// Since the Pentium Pro, and since AMD's family 15, it is done at once; on a
+// hypervisor's CPUs there is nothing to wait for.
+[[nodiscard]] bool is_slow_to_init(std::uint32_t signature) {
+  const std::uint32_t base = signature >> 8 & 0xf;
+  const bool is_amd = boot_features.vendor() == "AuthenticAMD";
+  return !boot_features.has_hypervisor && base < (is_amd ? 15 : 6);
+}
+
 // Crystal clock and ratio, where the CPU tells both.
 [[nodiscard]] std::uint64_t told_tsc_hz(std::uint32_t last_leaf) {
   if (last_leaf < 0x15) return 0;
@@ -63,6 +71,9 @@ void detect_features() {
   f.has_hypervisor = (basic.ecx >> 31) != 0;
   f.has_apic = (basic.edx >> 9 & 1) != 0;
   f.has_pat = (basic.edx >> 16 & 1) != 0;
+  f.has_x2apic = (basic.ecx >> 21 & 1) != 0;
+  f.has_tsc_deadline = (basic.ecx >> 24 & 1) != 0;
+  f.is_slow_to_init = is_slow_to_init(basic.eax);
   f.has_global_pages = (basic.edx >> 13 & 1) != 0;
   if (first.eax >= 7) {
     const CpuidResult more = cpuid(7);
@@ -87,12 +98,36 @@ void detect_features() {
   add_name(f.has_umip, "umip");
   add_name(f.has_sse42, "sse4.2");
   add_name(f.has_apic, "apic");
+  add_name(f.has_x2apic, "x2apic");
+  add_name(f.has_tsc_deadline, "tsc-deadline");
   add_name(f.has_hypervisor, "hypervisor");
 }
 
 const Features& features() { return boot_features; }
 
-void enable_protections() {
+apic::Place place_of_cpu(std::uint32_t apic_id) {
+  const auto ask = [](std::uint32_t leaf, std::uint32_t subleaf) {
+    const CpuidResult answer = cpuid(leaf, subleaf);
+    return apic::CpuidAnswer{answer.eax, answer.ebx, answer.ecx, answer.edx};
+  };
+  return apic::place_of(apic::id_layout(ask), apic_id);
+}
+
+namespace {
+
+// Write-combining in place of the PAT's write-through, which nothing uses: for
+// frame buffers. On all CPUs, for they share page tables.
+void combine_writes() {
+  constexpr std::uint32_t kPatMsr = 0x277;
+  constexpr std::uint64_t kEntry1 = std::uint64_t{0xff} << 8;
+  constexpr std::uint64_t kWriteCombining = std::uint64_t{0x01} << 8;
+  if (!features().has_pat) return;
+  write_msr(kPatMsr, (read_msr(kPatMsr) & ~kEntry1) | kWriteCombining);
+}
+
+}  // namespace
+
+void set_up_this_cpu() {
   constexpr std::uint64_t kCr4GlobalPages = 1u << 7;
   constexpr std::uint64_t kCr4Umip = 1u << 11;
   constexpr std::uint64_t kCr4Smep = 1u << 20;
@@ -107,6 +142,7 @@ void enable_protections() {
   if (f.has_smap) cr4 |= kCr4Smap;
   write_cr4(cr4);
   write_cr0(read_cr0() | kCr0TaskSwitched);
+  combine_writes();
 }
 
 }  // namespace odo::x86

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lib/apic/topology.h"
+
 namespace odo::x86 {
 
 struct Features {
@@ -24,6 +26,10 @@ struct Features {
   bool has_sse42 = false;  // the crc32 instruction, in general registers
   bool has_apic = false;
   bool has_pat = false;
+  bool has_x2apic = false;
+  bool has_tsc_deadline = false;
+  // INIT needs some time to take effect: only on CPUs of the last century.
+  bool is_slow_to_init = false;
   std::uint8_t physical_bits = 36;
   std::uint64_t tsc_hz = 0;  // where the CPU itself tells it
   std::array<char, 12> vendor_text{};
@@ -47,7 +53,11 @@ struct Features {
 void detect_features();
 const Features& features();
 
-// Turns on the protections that the CPU has.
-void enable_protections();
+// Which package, core and thread the CPU with that id is.
+[[nodiscard]] apic::Place place_of_cpu(std::uint32_t apic_id);
+
+// On each CPU: turns on the protections that it has, and gives memory types the
+// meaning that paging.h has for them.
+void set_up_this_cpu();
 
 }  // namespace odo::x86

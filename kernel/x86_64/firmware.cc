@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/firmware.h"
 
-#include <algorithm>
 #include <cstdint>
 
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
-#include "lib/acpi/madt.h"
 #include "lib/acpi/tables.h"
 
 namespace odo::x86 {
 namespace {
+
+// Too large for a stack.
+constinit std::optional<acpi::Madt> the_madt{};
 
 [[nodiscard]] acpi::Result<acpi::Root> find_root(const boot::BootInfo& info,
                                                  FirmwareMemory& memory) {
@@ -52,13 +53,14 @@ Firmware read_firmware(const boot::BootInfo& info) {
     tell("MCFG", table.error());
   }
   if (const auto table = acpi::find_table(memory, *root, "APIC")) {
-    const acpi::Madt madt(*table);
+    const acpi::Madt& madt = the_madt.emplace(*table);
     if (madt.is_damaged()) {
       log("odo: MADT: entries that can't be; going on without those\n");
     }
-    firmware.processors = std::max<std::uint32_t>(
-        1, static_cast<std::uint32_t>(std::ranges::count_if(
-               madt.processors(), &acpi::Processor::enabled)));
+    if (madt.left_out() != 0) {
+      log("odo: MADT: ", madt.left_out(), " entries too many are left out\n");
+    }
+    firmware.madt = &madt;
   } else {
     tell("MADT", table.error());
   }

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "lib/acpi/fadt.h"
+#include "lib/acpi/madt.h"
 #include "lib/acpi/mcfg.h"
 #include "lib/boot/boot_info.h"
 
@@ -19,7 +20,7 @@ namespace odo::x86 {
 struct Firmware {
   acpi::Fadt fadt;
   std::optional<acpi::EcamRegion> ecam;  // of segment 0
-  std::uint32_t processors = 1;          // that can be started
+  const acpi::Madt* madt = nullptr;      // null where there is none
 };
 
 [[nodiscard]] Firmware read_firmware(const boot::BootInfo& info);

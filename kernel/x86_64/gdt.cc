@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/gdt.h"
 
-#include <array>
-#include <cstddef>
-
+#include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/per_cpu.h"
 
 namespace odo::x86 {
 namespace {
 
-struct [[gnu::packed]] TaskState {
-  std::uint32_t reserved0;
-  std::uint64_t ring_stacks[3];
-  std::uint64_t reserved1;
-  std::uint64_t interrupt_stacks[7];
-  std::uint64_t reserved2;
-  std::uint16_t reserved3;
-  std::uint16_t io_map_offset;
-};
-static_assert(sizeof(TaskState) == 104);
-static_assert(offsetof(TaskState, interrupt_stacks) == 36);
-
-constinit TaskState task_state{};
-
-// Null, code, data, and the task state's descriptor of two words.
-constinit std::array<std::uint64_t, 5> descriptors{0, 0x00af9b000000ffff,
-                                                   0x00cf93000000ffff, 0, 0};
+constexpr std::uint32_t kGsBaseMsr = 0xc0000101;
 
 struct [[gnu::packed]] TablePointer {
   std::uint16_t limit;
@@ -34,13 +17,21 @@ struct [[gnu::packed]] TablePointer {
 
 }  // namespace
 
-void load_gdt() {
-  task_state.interrupt_stacks[kFaultStack - 1] = address_of(fault_stack_top);
-  task_state.interrupt_stacks[kNmiStack - 1] = address_of(nmi_stack_top);
+constinit PerCpu boot_cpu{};
+
+void set_fault_stacks(PerCpu& cpu, const void* fault_top, const void* nmi_top) {
+  TaskState& task_state = cpu.segments.task_state;
+  task_state.interrupt_stacks[kFaultStack - 1] = address_of(fault_top);
+  task_state.interrupt_stacks[kNmiStack - 1] = address_of(nmi_top);
+}
+
+void load_segments(PerCpu& cpu) {
+  TaskState& task_state = cpu.segments.task_state;
   task_state.io_map_offset = sizeof(TaskState);  // none
 
   const auto base = reinterpret_cast<std::uint64_t>(&task_state);
   constexpr std::uint64_t kAvailable64BitTask = 0x89;
+  auto& descriptors = cpu.segments.descriptors;
   descriptors[3] = (sizeof(TaskState) - 1) | ((base & 0xffffff) << 16) |
                    (kAvailable64BitTask << 40) | ((base >> 24 & 0xff) << 56);
   descriptors[4] = base >> 32;
@@ -61,6 +52,7 @@ void load_gdt() {
       : "m"(pointer), "i"(kKernelCode), "r"(std::uint32_t{kKernelData}),
         "r"(std::uint32_t{kTaskState})
       : "rax", "memory");
+  write_msr(kGsBaseMsr, reinterpret_cast<std::uint64_t>(&cpu));
 }
 
 }  // namespace odo::x86

@@ -4,9 +4,9 @@
 // What it gives is contiguous in physical memory, so that devices may be told
 // of it. Chunks of 2 MiB are taken as they are needed and are not cleared.
 //
-// Contexts: thread and interrupt (no NMI), one CPU: each call keeps interrupts
-//   off while it works, so that who interrupts never meets a half-done one.
-//   Each further CPU will need a lane of its own.
+// Contexts: thread and interrupt (no NMI), any CPU that has a lane: each call
+//   keeps interrupts off while it works, so that who interrupts never meets a
+//   half-done one.
 // Ownership: an object is its user's until it is freed.
 // Failure: null or empty when there is no memory, even after all that is at
 //   hand for other sizes was given back. What was freed twice, or never
@@ -14,6 +14,7 @@
 // Complexity: as lib/kmalloc/heap.h.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,8 @@
 #include "lib/platform/host/atomic.h"
 
 namespace odo::x86 {
+
+struct CpuHeap;
 
 class HeapGround {
  public:
@@ -85,25 +88,38 @@ class KernelHeap {
     free(object);
   }
 
-  // What is at hand goes home, where mistakes are found, and whole chunks that
-  // are free but the last one go back.
+  // What this CPU has at hand goes home, where mistakes are found, and whole
+  // chunks that are free but the last one go back.
   void reclaim();
+  // Sums over CPUs that go on meanwhile: exact when they rest.
   [[nodiscard]] HeapStats stats();
 
- private:
-  using Lane = kmalloc::Lane<HeapGround>;
+  [[nodiscard]] kmalloc::Lane<HeapGround>* take_lane() {
+    return heap_.take_lane();
+  }
 
+ private:
   template <class Allocate>
   [[nodiscard]] void* get(Allocate allocate);
 
   kmalloc::Heap<HeapGround> heap_;
-  Lane* lane_;  // the one CPU's
-  std::uint64_t objects_ = 0;
-  std::uint64_t object_bytes_ = 0;
 };
 
-// After init_ram(). Stops the machine if there is no memory for a lane.
+// What a CPU allocates from and frees to. Only that CPU does, and writes the
+// counts, which others read for sums: each wraps, a sum over all of them is
+// right.
+struct CpuHeap {
+  kmalloc::Lane<HeapGround>* lane = nullptr;
+  std::atomic<std::uint64_t> objects{0};
+  std::atomic<std::uint64_t> object_bytes{0};
+  CpuHeap* next = nullptr;  // of all there are
+};
+
+// After init_ram(), with the boot CPU's lane. Stops the machine if there is no
+// memory for it.
 void init_heap();
+// For PerCpu::heap of another CPU; null when there is no memory.
+[[nodiscard]] CpuHeap* make_cpu_heap();
 
 [[nodiscard]] KernelHeap& kernel_heap();
 

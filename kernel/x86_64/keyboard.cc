@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/screen.h"
 #include "lib/console/keyboard.h"
 
@@ -29,11 +30,12 @@ constexpr unsigned kMaxSpins = 50'000;
 constexpr unsigned kControllerBytes = 16;  // that it may hold
 constexpr std::size_t kRingBytes = 256;
 
-constinit console::Keyboard keyboard{};
-constinit std::array<std::byte, kRingBytes> ring{};
-constinit std::size_t head = 0;  // next to fill
-constinit std::size_t tail = 0;  // next to take
 constinit bool is_there = false;
+constinit IrqLock lock{};
+constinit console::Keyboard keyboard ODO_GUARDED_BY(lock){};
+constinit std::array<std::byte, kRingBytes> ring ODO_GUARDED_BY(lock){};
+constinit std::size_t head ODO_GUARDED_BY(lock) = 0;  // next to fill
+constinit std::size_t tail ODO_GUARDED_BY(lock) = 0;  // next to take
 
 [[nodiscard]] bool wait_until_ready() {
   for (unsigned i = 0; i < kMaxSpins; ++i) {
@@ -55,8 +57,8 @@ constinit bool is_there = false;
   return std::nullopt;
 }
 
-// Bounded: one that never empties must not hold the interrupt.
-void pull() {
+// Bounded: one that never empties must not hold us.
+void pull() ODO_REQUIRES(lock) {
   for (unsigned i = 0; i < kControllerBytes; ++i) {
     const std::uint8_t status = in8(kCommand);
     if ((status & kStatusReceived) == 0) return;
@@ -91,13 +93,22 @@ bool init_keyboard() {
 
 bool has_keyboard() { return is_there; }
 
-void on_keyboard_interrupt() {
-  if (is_there) pull();
+void pull_keys() {
+  if (!is_there) return;
+  const IrqGuard guard(lock);
+  pull();
+}
+
+bool has_key() {
+  if (!is_there) return false;
+  const IrqGuard guard(lock);
+  if (head == tail) pull();
+  return head != tail;
 }
 
 std::optional<std::byte> take_key() {
   if (!is_there) return std::nullopt;
-  const InterruptsOff guard;
+  const IrqGuard guard(lock);
   if (head == tail) pull();
   if (head == tail) return std::nullopt;
   return ring[tail++ % kRingBytes];

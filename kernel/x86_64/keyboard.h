@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The PS/2 keyboard, behind the 8042: keys as a terminal would send them.
 //
-// Contexts: take from one thread; on_interrupt from the keyboard's interrupt
-//   only. One CPU, where an interrupt is the ring's producer.
+// Contexts: any but NMI.
 // Shapes: a ring of kRingBytes; what is typed faster than it is taken away is
 //   dropped.
 // Failure: without a controller no key ever comes; all waits are bounded.
@@ -21,7 +20,10 @@ inline constexpr unsigned kKeyboardLine = 1;
 bool init_keyboard();
 [[nodiscard]] bool has_keyboard();
 
-void on_keyboard_interrupt();
+// In the thread of its interrupt: takes what was typed into the ring.
+void pull_keys();
+// Whether take_key() would give something.
+[[nodiscard]] bool has_key();
 // The next byte of what was typed. Asks the controller as well, so that it
 // works with interrupts off.
 [[nodiscard]] std::optional<std::byte> take_key();

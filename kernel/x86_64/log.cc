@@ -2,13 +2,19 @@
 #include "kernel/x86_64/log.h"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 
+#include "kernel/x86_64/lock.h"
+#include "kernel/x86_64/per_cpu.h"
 #include "kernel/x86_64/screen.h"
 #include "kernel/x86_64/serial16550.h"
 
 namespace odo::x86 {
 namespace {
+
+constinit IrqLock console{};
+constinit std::atomic<PerCpu*> reporter{nullptr};
 
 void put_number(std::uint64_t value, unsigned base, int digits) {
   std::array<char, 24> text{};
@@ -22,6 +28,41 @@ void put_number(std::uint64_t value, unsigned base, int digits) {
 }
 
 }  // namespace
+
+// Whether it is held depends on who reports.
+ConsoleGuard::ConsoleGuard() ODO_NO_THREAD_SAFETY_ANALYSIS : is_held_(true) {
+  while (!console.try_lock()) {
+    if (reporter.load(std::memory_order_relaxed) == &this_cpu()) {
+      is_held_ = false;
+      return;
+    }
+    pause();
+  }
+}
+
+ConsoleGuard::~ConsoleGuard() ODO_NO_THREAD_SAFETY_ANALYSIS {
+  if (is_held_) console.unlock();
+}
+
+Reporter become_reporter() {
+  PerCpu* first = nullptr;
+  // Relaxed: who finds itself too late has nothing more to look at.
+  if (reporter.compare_exchange_strong(first, &this_cpu(),
+                                       std::memory_order_relaxed)) {
+    return Reporter::kFirst;
+  }
+  return first == &this_cpu() ? Reporter::kAgain : Reporter::kTooLate;
+}
+
+bool is_report_under_way() {
+  return reporter.load(std::memory_order_relaxed) != nullptr;
+}
+
+void write_console(Bytes bytes) {
+  const ConsoleGuard guard;
+  console_port.write(bytes);
+  write_screen(bytes);
+}
 
 void log_one(std::string_view text) {
   console_port.write_text(text);

@@ -2,14 +2,18 @@
 // The kernel's own words on the console line and the screen: text and numbers,
 // unbuffered, usable from the first instruction of C++ to the last of a crash.
 //
-// Contexts: any, including interrupt and panic; bytes of two contexts may
-// interleave. Waits while the line is busy, for a bounded time.
-// Failure: none that is told; a dead line loses text.
+// Contexts: any, on any CPU. What one call prints is not mixed with another's.
+// Waits while the line is busy, for a bounded time, or while another CPU
+// prints. Failure: none that is told; a dead line loses text.
 #pragma once
 
 #include <concepts>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
+
+#include "kernel/x86_64/cpu.h"
+#include "lib/base/bytes.h"
 
 namespace odo::x86 {
 
@@ -19,6 +23,31 @@ struct Hex {
   int digits = 1;
 };
 
+// Has the console for as long as it lives, with interrupts off. A CPU that
+// prints a report (see below) has it anyway.
+class ConsoleGuard {
+ public:
+  ConsoleGuard();
+  ~ConsoleGuard();
+  ConsoleGuard(const ConsoleGuard&) = delete;
+  ConsoleGuard& operator=(const ConsoleGuard&) = delete;
+
+ private:
+  InterruptsOff off_;
+  bool is_held_;
+};
+
+// From here on this CPU's words go before all others', who may have stopped in
+// the middle of theirs: for a report of what went wrong.
+enum class Reporter : std::uint8_t {
+  kFirst,    // it is to report
+  kAgain,    // it does already: something went wrong once more
+  kTooLate,  // another CPU does
+};
+[[nodiscard]] Reporter become_reporter();
+[[nodiscard]] bool is_report_under_way();
+
+// With a guard.
 void log_one(std::string_view text);
 void log_one(Hex number);
 void log_one(std::uint64_t number);
@@ -33,7 +62,11 @@ void log(const Parts&... parts) {
       log_one(part);
     }
   };
+  const ConsoleGuard guard;
   (one(parts), ...);
 }
+
+// The bytes as they are, to the line and the screen.
+void write_console(Bytes bytes);
 
 }  // namespace odo::x86

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What lib/lwkt and lib/tokens stand on in the kernel: one CPU, whose
-// interrupts are on only while it has nothing to do.
+// What lib/lwkt and lib/tokens stand on in the kernel: processors that
+// interrupt each other. Interrupts are on while threads run and while CPUs
+// idle; critical sections keep back what they lead to (docs/interrupts.md).
 //
-// So nothing interrupts a thread: handlers run in idle(), see no one in the
-// middle of anything, and may wake whoever sleeps.
-//
-// Contexts: thread, and handlers in idle().
+// Contexts: as lib/lwkt/platform.h says.
 // Failure: misuse is told, and panics.
 #pragma once
 
@@ -14,6 +12,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernel/x86_64/per_cpu.h"
+#include "lib/base/annotations.h"
 #include "lib/lwkt/platform.h"
 #include "lib/platform/host/atomic.h"
 #include "lib/tokens/platform.h"
@@ -24,19 +24,18 @@ class LwktGround {
  public:
   template <class T>
   using Atomic = platform::HostAtomic<T>;
-  struct StackNote {};
+  using StackNote = ThreadNote;
 
-  // Nobody is waited for by turning round: there is no other CPU.
-  static constexpr tokens::TokenTuning kTokenTuning = {.spin_rounds = 1,
-                                                       .max_pause = 1,
-                                                       .impatient_after = 1,
-                                                       .let_pass = 1,
-                                                       .bias_after_reads = 0};
+  static constexpr tokens::TokenTuning kTokenTuning = {.spin_rounds = 24,
+                                                       .max_pause = 64,
+                                                       .impatient_after = 9,
+                                                       .let_pass = 64,
+                                                       .bias_after_reads = 256};
   static constexpr lwkt::LwktTuning kLwktTuning = {.sleep_buckets = 64,
                                                    .quantum_ticks = 10,
                                                    .idle_spin_ns = 0,
-                                                   .token_poll_ns = 1'000'000,
-                                                   .cached_stacks = 0,
+                                                   .token_poll_ns = 100'000,
+                                                   .cached_stacks = 8,
                                                    .ipi_entries = 16};
 
   class Counter {
@@ -60,21 +59,26 @@ class LwktGround {
   }
   void wake_all(Atomic<std::uint32_t>& /*word*/) const {}
 
-  // idle() looks at the word after every interrupt.
-  void kick(unsigned /*cpu*/, Atomic<std::uint32_t>& /*word*/,
-            std::uint32_t /*before*/) const {}
+  // An interrupt, after which that CPU looks at the word.
+  void kick(unsigned cpu, Atomic<std::uint32_t>& word,
+            std::uint32_t before) const;
   void idle(unsigned cpu, Atomic<std::uint32_t>& word,
             std::uint64_t deadline_ns) const;
-  // idle() sets the alarm, and a busy CPU looks at the clock where it idles.
-  void timer(unsigned /*cpu*/, std::uint64_t /*deadline_ns*/) const {}
+  void timer(unsigned cpu, std::uint64_t deadline_ns) const;
+  // Wakes the threads of the interrupts that came.
+  void do_interrupts(unsigned cpu) const;
 
-  // From the heap, without a guard: what overflows is found at the next switch.
-  // The stacks in the image (stacks.h) have one.
+  // With a guard page.
   [[nodiscard]] std::span<std::byte> map_stack(std::size_t bytes) const;
   void unmap_stack(std::span<std::byte> stack) const;
-  void make_note(StackNote& /*note*/, std::span<std::byte> /*stack*/) const {}
-  void before_switch(StackNote& /*from*/, StackNote& /*to*/,
-                     bool /*ends*/) const {}
+  void make_note(StackNote& note, std::span<std::byte> stack) const {
+    // The idle thread, which runs already, is the one that has no stack of its
+    // own.
+    if (stack.empty()) this_cpu().note = &note;
+  }
+  void before_switch(StackNote& /*from*/, StackNote& to, bool /*ends*/) const {
+    this_cpu().note = &to;
+  }
   void after_switch(StackNote& /*now*/) const {}
 
   [[noreturn]] void token_fault(const tokens::TokenFault& fault) const;

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/kernel_stacks.h"
+#include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/stacks.h"
 #include "kernel/x86_64/traps.h"
 #include "lib/base/bits.h"
@@ -32,20 +35,22 @@ constexpr Entry kText = kPresent | kGlobal;
 constexpr Entry kReadOnly = kPresent | kGlobal | kNoExecute;
 constexpr Entry kReadWrite = kPresent | kGlobal | kNoExecute | kWritable;
 constexpr Entry kDevice = kReadWrite | kUncached | kWriteThrough;
-// The PAT's entry 1, which combine_writes() makes so.
+// The PAT's entry 1, which each CPU makes so (features.cc).
 constexpr Entry kCombined = kReadWrite | kWriteThrough;
 
 constexpr std::uint64_t kPage2MiB = std::uint64_t{1} << 21;
 constexpr std::uint64_t kPage1GiB = std::uint64_t{1} << 30;
 
+// Around all that reads or makes tables.
+constinit IrqLock tables_lock{};
 constinit Entry* top_table = nullptr;
 constinit FrameSource frame_source = nullptr;
-constinit std::uint64_t table_frames = 0;
+constinit std::atomic<std::uint64_t> table_frames{0};
 
 [[nodiscard]] Entry* new_table() {
   const auto frame = frame_source();
   if (!frame) return nullptr;
-  ++table_frames;
+  table_frames.fetch_add(1, std::memory_order_relaxed);
   auto* table = reinterpret_cast<Entry*>(direct(*frame));
   __builtin_memset(table, 0, kPageBytes);
   return table;
@@ -92,12 +97,12 @@ struct Leaf {
   return {&table[index_of(at, 12)], kPageBytes};
 }
 
-// Maps [at, at + length) to physical memory in pages no larger than
-// `max_page`. What is mapped already stays as it is: each window has one set
-// of rights and one distance between virtual and physical.
-[[nodiscard]] bool map(std::uint64_t at, std::uint64_t physical,
-                       std::uint64_t length, Entry rights,
-                       std::uint64_t max_page) {
+// With the lock: maps [at, at + length) to physical memory in pages no larger
+// than `max_page`. What is mapped already stays as it is: each window has one
+// set of rights and one distance between virtual and physical.
+[[nodiscard]] bool map_locked(std::uint64_t at, std::uint64_t physical,
+                              std::uint64_t length, Entry rights,
+                              std::uint64_t max_page) {
   ODO_CHECK((rights & kNoExecute) != 0 || (rights & kWritable) == 0);
   const std::uint64_t end = at + length;
   while (at < end) {
@@ -118,6 +123,13 @@ struct Leaf {
     physical += step;
   }
   return true;
+}
+
+[[nodiscard]] bool map(std::uint64_t at, std::uint64_t physical,
+                       std::uint64_t length, Entry rights,
+                       std::uint64_t max_page) {
+  const IrqGuard guard(tables_lock);
+  return map_locked(at, physical, length, rights, max_page);
 }
 
 [[nodiscard]] bool map_section(const char* begin, const char* end,
@@ -170,21 +182,12 @@ struct Leaf {
   return reinterpret_cast<volatile std::byte*>(window + physical);
 }
 
-// Write-combining in place of the PAT's write-through, which nothing uses. On
-// this CPU alone; on another the same pages would be written through.
-void combine_writes() {
-  constexpr std::uint32_t kPatMsr = 0x277;
-  constexpr std::uint64_t kEntry1 = std::uint64_t{0xff} << 8;
-  constexpr std::uint64_t kWriteCombining = std::uint64_t{0x01} << 8;
-  if (!features().has_pat) return;
-  write_msr(kPatMsr, (read_msr(kPatMsr) & ~kEntry1) | kWriteCombining);
-}
-
 }  // namespace
 
 std::uint64_t physical_of(const void* pointer) {
   const std::uint64_t address = address_of(pointer);
   if (address >= kKernelOffset) return address - kKernelOffset;
+  if (is_on_kernel_stack(address)) return kernel_stack_physical(address);
   ODO_CHECK(address - kDirectMap < kMaxPhysical);
   return address - kDirectMap;
 }
@@ -200,7 +203,9 @@ void install_page_tables(const boot::MemoryMap& memory, FrameSource frames) {
   write_cr3(physical_of(top_table));
 }
 
-std::uint64_t page_table_frames() { return table_frames; }
+std::uint64_t page_table_frames() {
+  return table_frames.load(std::memory_order_relaxed);
+}
 
 volatile std::byte* map_device(std::uint64_t physical, std::uint64_t length) {
   return map_window(kDeviceWindow, physical, length, kDevice);
@@ -208,13 +213,33 @@ volatile std::byte* map_device(std::uint64_t physical, std::uint64_t length) {
 
 volatile std::byte* map_framebuffer(std::uint64_t physical,
                                     std::uint64_t length) {
-  combine_writes();
   return map_window(kFramebufferWindow, physical, length, kCombined);
 }
 
+bool map_stack_pages(std::uint64_t at, std::uint64_t physical,
+                     std::uint64_t length) {
+  return map(at, physical, length, kReadWrite, kPageBytes);
+}
+
+std::optional<std::uint64_t> make_start_tables(std::uint64_t page) {
+  const IrqGuard guard(tables_lock);
+  Entry* const top = new_table();
+  if (top == nullptr) return std::nullopt;
+  std::copy(top_table + kEntries / 2, top_table + kEntries, top + kEntries / 2);
+  Entry* table = top;
+  for (unsigned shift = 39; shift > 12; shift -= 9) {
+    table = descend(table[index_of(page, shift)]);
+    if (table == nullptr) return std::nullopt;
+  }
+  table[index_of(page, 12)] = page | kPresent;
+  return physical_of(top);
+}
+
+std::uint64_t kernel_tables() { return physical_of(top_table); }
+
 Bytes FirmwareMemory::view(std::uint64_t address, std::size_t length) {
-  if (address == 0 || length == 0 ||
-      !range_inside(address, length, kMaxPhysical)) {
+  constexpr std::uint64_t kEnd = kStackWindow - kFirmwareWindow;
+  if (address == 0 || length == 0 || !range_inside(address, length, kEnd)) {
     return {};
   }
   const std::uint64_t begin = align_down(address, kPageBytes);

@@ -2,7 +2,7 @@
 // PCI configuration space through ports 0xCF8/0xCFC, or in memory (ECAM) where
 // ACPI says where.
 //
-// Contexts: thread, one CPU. Satisfies pci::ConfigSpace.
+// Contexts: one thread. Satisfies pci::ConfigSpace.
 // Failure: an address that no region covers reads as all ones.
 // Origin: PCI Local Bus Specification 3.0 §3.2.2.3.2 (ports); PCI Express Base
 //   Specification §7.2.2 (ECAM).

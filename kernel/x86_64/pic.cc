@@ -5,6 +5,7 @@
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/traps.h"
+#include "kernel/x86_64/vectors.h"
 #include "lib/base/check.h"
 
 namespace odo::x86 {
@@ -14,8 +15,6 @@ constexpr std::uint16_t kFirstCommand = 0x20;
 constexpr std::uint16_t kFirstData = 0x21;
 constexpr std::uint16_t kSecondCommand = 0xa0;
 constexpr std::uint16_t kSecondData = 0xa1;
-constexpr unsigned kSpuriousFirst = kPicFirstVector + 7;
-constexpr unsigned kSpuriousSecond = kPicFirstVector + 15;
 
 constexpr std::uint32_t kApicBaseMsr = 0x1b;
 constexpr std::uint64_t kApicBaseEnabled = 1u << 11;
@@ -23,7 +22,6 @@ constexpr std::uint64_t kApicBaseX2 = 1u << 10;
 constexpr std::uint32_t kApicSpurious = 0xf0;
 constexpr std::uint32_t kApicLint0 = 0x350;
 constexpr std::uint32_t kX2ApicFirstMsr = 0x800;
-constexpr std::uint32_t kSpuriousVector = 0xff;
 
 void write_apic(std::uint64_t base, std::uint32_t offset, std::uint32_t value) {
   if ((base & kApicBaseX2) != 0) {
@@ -35,22 +33,16 @@ void write_apic(std::uint64_t base, std::uint32_t offset, std::uint32_t value) {
   *reinterpret_cast<volatile std::uint32_t*>(page + offset) = value;
 }
 
-// Some firmware leaves the pin masked; BIOSes pass it through.
-void pass_through_local_apic() {
-  if (!features().has_apic) return;
-  const std::uint64_t base = read_msr(kApicBaseMsr);
-  if ((base & kApicBaseEnabled) == 0) return;
-  constexpr std::uint32_t kSoftwareEnabled = 1u << 8;
-  constexpr std::uint32_t kExternalInterrupt = 7u << 8;
-  write_apic(base, kApicSpurious, kSoftwareEnabled | kSpuriousVector);
-  write_apic(base, kApicLint0, kExternalInterrupt);
-}
-
 void ignore(void*) {}
+
+[[nodiscard]] bool is_in_service(std::uint16_t command, unsigned line) {
+  out8(command, 0x0b);  // the next read is of what is in service
+  return (in8(command) >> line & 1) != 0;
+}
 
 }  // namespace
 
-void init_pic() {
+void mask_pics() {
   out8(kFirstCommand, 0x11);  // initialise, four words follow
   out8(kSecondCommand, 0x11);
   out8(kFirstData, kPicFirstVector);
@@ -61,12 +53,20 @@ void init_pic() {
   out8(kSecondData, 0x01);
   out8(kFirstData, 0xff);
   out8(kSecondData, 0xff);
-  // A line that drops before it is taken shows as the last one, and is not
-  // acknowledged.
-  set_interrupt_handler(kSpuriousFirst, ignore, nullptr);
-  set_interrupt_handler(kSpuriousSecond, ignore, nullptr);
+  set_interrupt_handler(kPicFirstVector + 7, ignore, nullptr);
+  set_interrupt_handler(kPicFirstVector + 15, ignore, nullptr);
+}
+
+// Some firmware leaves the pin masked; BIOSes pass it through.
+void pass_pics_through() {
+  if (!features().has_apic) return;
+  const std::uint64_t base = read_msr(kApicBaseMsr);
+  if ((base & kApicBaseEnabled) == 0) return;
+  constexpr std::uint32_t kSoftwareEnabled = 1u << 8;
+  constexpr std::uint32_t kExternalInterrupt = 7u << 8;
   set_interrupt_handler(kSpuriousVector, ignore, nullptr);
-  pass_through_local_apic();
+  write_apic(base, kApicSpurious, kSoftwareEnabled | kSpuriousVector);
+  write_apic(base, kApicLint0, kExternalInterrupt);
 }
 
 void unmask_pic_line(unsigned line) {
@@ -74,6 +74,18 @@ void unmask_pic_line(unsigned line) {
   out8(kFirstData, static_cast<std::uint8_t>(in8(kFirstData) & ~(1u << line)));
 }
 
-void acknowledge_pic() { out8(kFirstCommand, 0x20); }
+void acknowledge_pic(unsigned line) {
+  constexpr std::uint8_t kEndOfInterrupt = 0x20;
+  if (line < 8) {
+    if (line != 7 || is_in_service(kFirstCommand, 7)) {
+      out8(kFirstCommand, kEndOfInterrupt);
+    }
+    return;
+  }
+  if (line != 15 || is_in_service(kSecondCommand, 7)) {
+    out8(kSecondCommand, kEndOfInterrupt);
+  }
+  out8(kFirstCommand, kEndOfInterrupt);  // the line that the second one is on
+}
 
 }  // namespace odo::x86

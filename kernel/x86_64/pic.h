@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The two 8259 interrupt controllers, behind the local APIC's first pin.
+// The two 8259 interrupt controllers, behind the local APIC's first pin: what
+// serves machines without an I/O APIC, and is masked on the others.
 //
 // Contexts: boot and interrupt, one CPU, interrupts off.
-// Origin: Intel 8259A data sheet; Intel SDM vol. 3 §10.5.1 (LINT0 as ExtINT).
+// Origin: Intel 8259A data sheet; Intel SDM vol. 3 §11.5.1 (LINT0 as ExtINT).
 #pragma once
 
 namespace odo::x86 {
 
-inline constexpr unsigned kPicFirstVector = 32;
-inline constexpr unsigned kConsoleLine = 4;  // COM1
-
 // Moves the lines away from the exceptions and masks them all.
-void init_pic();
+void mask_pics();
+// After it: opens the way to the CPU.
+void pass_pics_through();
 // Lets `line` (0–7) through.
 void unmask_pic_line(unsigned line);
-// Ends the interrupt in service on `line` (0–7).
-void acknowledge_pic();
+// Ends the interrupt of `line` (0–15), if it was one: a line that drops before
+// it is taken shows as the last one of its controller, and is none.
+void acknowledge_pic(unsigned line);
 
 }  // namespace odo::x86

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
@@ -33,6 +34,7 @@ using Allocator = frames::FrameAllocator<DirectMap>;
 // A raw place: there are no constructors that run before the kernel does.
 alignas(Allocator) constinit std::array<std::byte, sizeof(Allocator)> place{};
 constinit Allocator* allocator = nullptr;
+constinit IrqLock allocator_lock{};
 
 constexpr std::size_t kMaxRanges = boot::MemoryMap::kMaxRanges;
 constexpr std::size_t kMaxReserved = boot::BootInfo::kMaxModules + 4;
@@ -71,10 +73,16 @@ void add_free(std::span<const Range> ranges, std::uint64_t from,
   }
 }
 
+[[nodiscard]] std::optional<std::uint64_t> frames_for(
+    const frames::Request& request) {
+  const IrqGuard guard(allocator_lock);
+  const auto base = allocator->allocate(request);
+  if (!base) return std::nullopt;
+  return *base;
+}
+
 [[nodiscard]] std::optional<std::uint64_t> table_frame() {
-  const auto frame = allocator->allocate({.below_bytes = kEarlyMapped});
-  if (!frame) return std::nullopt;
-  return *frame;
+  return frames_for({.below_bytes = kEarlyMapped});
 }
 
 [[noreturn]] void refuse(std::uint64_t usable_bytes) {
@@ -121,16 +129,24 @@ void init_ram(const boot::BootInfo& info) {
 
 MutableBytes allocate_ram(std::uint64_t bytes, std::uint64_t align_bytes) {
   const std::uint64_t count = (bytes + kPageBytes - 1) / kPageBytes;
-  const auto base = allocator->allocate(
-      {.frames = count, .align_frames = align_bytes / kPageBytes});
+  const auto base =
+      frames_for({.frames = count, .align_frames = align_bytes / kPageBytes});
   if (!base) return {};
   return {direct(*base), count * kPageBytes};
 }
 
+std::optional<std::uint64_t> allocate_low_frame() {
+  return frames_for({.below_bytes = frames::kBelow1MiB});
+}
+
 void free_ram(MutableBytes memory) {
+  const IrqGuard guard(allocator_lock);
   allocator->free(physical_of(memory.data()), memory.size() / kPageBytes);
 }
 
-frames::Stats ram_stats() { return allocator->stats(); }
+frames::Stats ram_stats() {
+  const IrqGuard guard(allocator_lock);
+  return allocator->stats();
+}
 
 }  // namespace odo::x86

@@ -2,7 +2,8 @@
 // The machine's RAM as page frames: what the boot map calls usable, less the
 // kernel's image and what the loader left in it for us.
 //
-// Contexts: thread, one CPU. Units: in the names.
+// Contexts: init_ram() at boot; the rest any but NMI, on any CPU. Units: in the
+//   names.
 // Failure: init_ram() stops the machine with one line when there is too little.
 #pragma once
 
@@ -26,6 +27,8 @@ void init_ram(const boot::BootInfo& info);
 // such run. For whole frames; what is smaller comes from the heap.
 [[nodiscard]] MutableBytes allocate_ram(
     std::uint64_t bytes, std::uint64_t align_bytes = frames::kFrameBytes);
+// One frame below 1 MiB: the physical address. Such memory is scarce.
+[[nodiscard]] std::optional<std::uint64_t> allocate_low_frame();
 // Gives it back.
 void free_ram(MutableBytes memory);
 

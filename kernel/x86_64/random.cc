@@ -7,12 +7,14 @@
 
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/features.h"
+#include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/wall_clock.h"
 #include "lib/base/mix.h"
 
 namespace odo::x86 {
 namespace {
 
+constinit IrqLock lock{};
 constinit std::uint64_t state = 0;
 
 // 0 where the CPU has none to give.
@@ -31,6 +33,7 @@ constinit std::uint64_t state = 0;
 }  // namespace
 
 void fill_random(MutableBytes to) {
+  const IrqGuard guard(lock);
   if (state == 0) state = mix(wall_clock_us());
   while (!to.empty()) {
     state = mix(state + kMixStep + read_tsc()) ^ cpu_random();

@@ -4,7 +4,7 @@
 //
 // Not for secrets: a CPU without RDRAND has only its clocks to tell.
 //
-// Contexts: thread, one CPU.
+// Contexts: any but NMI.
 // Failure: none.
 // Origin: Intel SDM vol. 1 §7.3.17 (RDRAND).
 #pragma once

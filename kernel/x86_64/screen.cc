@@ -7,7 +7,6 @@
 #include <memory>
 #include <span>
 
-#include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
@@ -85,23 +84,17 @@ void init_screen(const boot::BootInfo& info) {
 
 bool has_screen() { return screen != nullptr; }
 
-// An interrupt's words in the middle of a thread's would find the screen's own
-// state half changed.
 void write_screen(Bytes bytes) {
-  if (screen == nullptr) return;
-  const InterruptsOff guard;
-  screen->write(bytes);
+  if (screen != nullptr) screen->write(bytes);
 }
 
 void write_screen_text(std::string_view text) {
-  if (screen == nullptr) return;
-  const InterruptsOff guard;
-  screen->write_text(text);
+  if (screen != nullptr) screen->write_text(text);
 }
 
 void look(console::Look where) {
   if (screen == nullptr) return;
-  const InterruptsOff guard;
+  const ConsoleGuard guard;
   if (where == console::Look::kBack) screen->look_back();
   if (where == console::Look::kForward) screen->look_forward();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The machine's text screen, if the boot loader left a frame buffer.
 //
-// Contexts: any after init_screen(), interrupt and panic included; what two
-//   contexts write at once may come out mixed.
+// Contexts: any but NMI after init_screen(). Who writes has the console
+//   (log.h); look() takes it.
 // Failure: without a frame buffer that can be used, nothing happens; why not is
 //   told on the line.
 #pragma once

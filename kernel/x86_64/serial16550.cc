@@ -49,38 +49,32 @@ void SerialPort::enable_receive_interrupt() {
   if (is_present_) out8(base_ + kInterrupts, 0x01);
 }
 
-void SerialPort::pull_received() {
-  // Bounded: one FIFO at a time, so that a flood cannot hold the interrupt.
-  for (unsigned i = 0; i < kFifoBytes; ++i) {
+void SerialPort::pull_locked() {
+  // A device that never runs dry must not hold us.
+  for (unsigned i = 0; is_present_ && i < kRingBytes; ++i) {
     if ((in8(base_ + kStatus) & kStatusReceived) == 0) return;
     const std::byte byte{in8(base_ + kData)};
-    const std::uint32_t head = head_.load(std::memory_order_relaxed);
-    // Acquire pairs with take(): the place is free before it is filled.
-    if (head - tail_.load(std::memory_order_acquire) == kRingBytes) continue;
-    ring_[head % kRingBytes] = byte;
-    // Release pairs with take(): the byte is there before it is announced.
-    head_.store(head + 1, std::memory_order_release);
+    if (head_ - tail_ == kRingBytes) continue;
+    ring_[head_++ % kRingBytes] = byte;
   }
 }
 
-void SerialPort::on_interrupt() {
-  if (is_present_) pull_received();
+void SerialPort::pull_received() {
+  const IrqGuard guard(input_lock_);
+  pull_locked();
+}
+
+bool SerialPort::has_input() {
+  const IrqGuard guard(input_lock_);
+  if (head_ == tail_) pull_locked();
+  return head_ != tail_;
 }
 
 std::optional<std::byte> SerialPort::take() {
-  if (const auto byte = take_from_ring()) return byte;
-  on_interrupt();
-  return take_from_ring();
-}
-
-std::optional<std::byte> SerialPort::take_from_ring() {
-  const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
-  // Acquire pairs with pull_received(): see the byte that was announced.
-  if (head_.load(std::memory_order_acquire) == tail) return std::nullopt;
-  const std::byte byte = ring_[tail % kRingBytes];
-  // Release pairs with pull_received(): read out before the place is reused.
-  tail_.store(tail + 1, std::memory_order_release);
-  return byte;
+  const IrqGuard guard(input_lock_);
+  if (head_ == tail_) pull_locked();
+  if (head_ == tail_) return std::nullopt;
+  return ring_[tail_++ % kRingBytes];
 }
 
 void SerialPort::wait_for_room() {

@@ -2,24 +2,22 @@
 // A 16550 serial port: output by filling its FIFO, input by interrupt into a
 // ring, so that a CPU with nothing to do can halt until a key is pressed.
 //
-// Contexts: write from any (bytes of two contexts may interleave); take from
-//   one thread; on_interrupt from the port's interrupt only. One CPU.
+// Contexts: output from any, one at a time (the console's: log.h); input from
+//   any but NMI.
 // Units: bytes. Shapes: input ring of kRingBytes; what comes faster than it is
 //   taken away is dropped.
 // Failure: a port that is not there loses output and gives no input; one whose
 //   transmitter never empties does what its Patience says.
-// Ordering: the ring's producer is an interrupt on the consumer's own CPU:
-//   compiler order is enough, and release/acquire give it.
 // Origin: National Semiconductor PC16550D data sheet, register descriptions.
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "kernel/x86_64/lock.h"
 #include "lib/base/bytes.h"
 
 namespace odo::x86 {
@@ -39,7 +37,12 @@ class SerialPort {
 
   // Received bytes raise the port's interrupt line from here on.
   void enable_receive_interrupt();
-  void on_interrupt();
+  // In its interrupt, or the thread that serves that: takes what came into the
+  // ring. Without an edge of the line no further interrupt comes, so the port
+  // is empty afterwards; what there is no room for is dropped.
+  void pull_received();
+  // Whether take() would give something.
+  [[nodiscard]] bool has_input();
 
   // The bytes as they are.
   void write(Bytes bytes);
@@ -56,17 +59,17 @@ class SerialPort {
   static constexpr std::size_t kRingBytes = 4096;
 
   void wait_for_room();
-  void pull_received();
-  [[nodiscard]] std::optional<std::byte> take_from_ring();
+  void pull_locked() ODO_REQUIRES(input_lock_);
 
   std::uint16_t base_;
   Patience patience_;
   bool is_present_ = false;
   bool is_stuck_ = false;
-  unsigned room_bytes_ = 0;             // FIFO places known to be free
-  std::atomic<std::uint32_t> head_{0};  // next to fill; the interrupt's
-  std::atomic<std::uint32_t> tail_{0};  // next to take; the thread's
-  std::array<std::byte, kRingBytes> ring_{};
+  unsigned room_bytes_ = 0;  // FIFO places known to be free
+  IrqLock input_lock_;
+  std::uint32_t head_ ODO_GUARDED_BY(input_lock_) = 0;  // next to fill
+  std::uint32_t tail_ ODO_GUARDED_BY(input_lock_) = 0;  // next to take
+  std::array<std::byte, kRingBytes> ring_ ODO_GUARDED_BY(input_lock_){};
 };
 
 // COM1: conversation and diagnostics. COM2: what a run script prints.

@@ -7,9 +7,14 @@
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/gdt.h"
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/interrupts.h"
+#include "kernel/x86_64/kernel_stacks.h"
 #include "kernel/x86_64/log.h"
+#include "kernel/x86_64/per_cpu.h"
 #include "kernel/x86_64/power.h"
+#include "kernel/x86_64/smp.h"
 #include "kernel/x86_64/stacks.h"
+#include "kernel/x86_64/threads.h"
 #include "lib/base/check.h"
 
 extern "C" {
@@ -44,7 +49,6 @@ struct Handler {
 
 constinit std::array<Gate, kVectors> gates{};
 constinit std::array<Handler, kVectors> handlers{};
-constinit bool is_reporting = false;
 
 constexpr std::array<std::string_view, 32> kNames{"divide error",
                                                   "debug",
@@ -83,11 +87,23 @@ constexpr std::array<std::string_view, 32> kNames{"divide error",
 // on for ever.
 void begin_report() {
   disable_interrupts();
-  if (is_reporting) {
-    log("\nodo: a second fault while reporting the first\n");
-    stop_machine(1);
+  switch (become_reporter()) {
+    case Reporter::kFirst:
+      stop_other_cpus();
+      return;
+    case Reporter::kAgain:
+      log("\nodo: a second fault while reporting the first\n");
+      stop_machine(1);
+      return;
+    case Reporter::kTooLate:
+      halt_forever();
   }
-  is_reporting = true;
+}
+
+// Ends the line, which names the CPU where that is news.
+void print_where() {
+  if (running_cpus() > 1) log(", on CPU ", this_cpu().index);
+  log("\n");
 }
 
 void print_page_fault(const TrapFrame& frame, std::uint64_t address) {
@@ -105,6 +121,10 @@ void print_guard(std::uint64_t address) {
     if (address - address_of(stack.guard) < kPageBytes) {
       log("  the ", stack.name, " stack overflowed into its guard page\n");
     }
+  }
+  if (const char* name = kernel_stack_above(address)) {
+    log("  the ", std::string_view(name),
+        " stack overflowed into its guard page\n");
   }
 }
 
@@ -136,7 +156,8 @@ void print_registers(const TrapFrame& f) {
     name = kNames[frame.vector];
   }
   log("\nodo: exception ", frame.vector, ": ", name, ", error code 0x",
-      Hex{frame.error_code}, "\n");
+      Hex{frame.error_code});
+  print_where();
   if (frame.vector == kPageFault) print_page_fault(frame, fault_address);
   if (frame.vector == kPageFault || frame.vector == kDoubleFault) {
     print_guard(fault_address);
@@ -149,14 +170,15 @@ void print_registers(const TrapFrame& f) {
 [[noreturn]] void on_panic(const PanicSite& site) {
   begin_report();
   log("\nodo: panic: ", std::string_view(site.text), " at ",
-      std::string_view(site.file), ":", static_cast<unsigned>(site.line), "\n");
+      std::string_view(site.file), ":", static_cast<unsigned>(site.line));
+  print_where();
   print_backtrace_here();
   stop_machine(1);
 }
 
 }  // namespace
 
-void load_traps() {
+void init_traps() {
   for (unsigned vector = 0; vector < kVectors; ++vector) {
     const std::uint64_t stub = address_of(trap_stubs) + vector * kStubBytes;
     constexpr std::uint8_t kPresentInterruptGate = 0x8e;
@@ -172,12 +194,15 @@ void load_traps() {
   gates[kMachineCheck].stack = kFaultStack;
   gates[kNmi].stack = kNmiStack;
 
+  panic_hook = [](const PanicSite& site) { on_panic(site); };
+}
+
+void load_traps() {
   struct [[gnu::packed]] {
     std::uint16_t limit;
     const void* base;
   } const pointer{sizeof(gates) - 1, gates.data()};
   asm volatile("lidt %0" : : "m"(pointer));
-  panic_hook = [](const PanicSite& site) { on_panic(site); };
 }
 
 void set_interrupt_handler(unsigned vector, InterruptHandler handler,
@@ -187,7 +212,7 @@ void set_interrupt_handler(unsigned vector, InterruptHandler handler,
 }
 
 void stop_with(std::string_view reason) {
-  disable_interrupts();
+  begin_report();
   log("odo: ", reason, "\n");
   stop_machine(1);
 }
@@ -196,7 +221,11 @@ void stop_with(std::string_view reason) {
 
 void trap_entry(odo::x86::TrapFrame* frame) {
   using namespace odo::x86;
+  // One CPU has a report to print, and has the others stop.
+  if (frame->vector == kNmi && is_report_under_way()) halt_forever();
   const Handler handler = handlers[frame->vector % kVectors];
   if (handler.call == nullptr) report_exception(*frame);
   handler.call(handler.context);
+  end_of_interrupt(static_cast<unsigned>(frame->vector));
+  after_interrupt();
 }

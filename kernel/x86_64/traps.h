@@ -3,13 +3,17 @@
 // and what is printed when nobody does.
 //
 // Contexts: handlers run with interrupts off on the interrupted stack (or on
-//   the fault's own, see gdt.h).
+//   the fault's own, see gdt.h). What they interrupted may be in the middle of
+//   anything but an IrqLock.
 // Failure: an exception without a handler, and a broken invariant anywhere,
-//   prints a report on the console line and ends the machine with status 1.
+//   prints a report on the console line and ends the machine with status 1; the
+//   other CPUs stop before that.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
+
+#include "kernel/x86_64/vectors.h"
 
 namespace odo::x86 {
 
@@ -22,15 +26,15 @@ struct TrapFrame {
 };
 static_assert(sizeof(TrapFrame) == 22 * 8);
 
-inline constexpr unsigned kFirstInterrupt = 32;
-inline constexpr unsigned kVectors = 256;
-
 using InterruptHandler = void (*)(void* context);
 
-// Fills and loads the descriptor table, and takes over broken invariants.
+// At boot: makes the descriptor table, and takes over broken invariants.
+void init_traps();
+// On each CPU: from here on traps are taken.
 void load_traps();
 
-// Vectors from kFirstInterrupt on. The handler acknowledges its controller.
+// Vectors from kFirstInterrupt on, before the first of them can come. The end
+// of interrupt follows the handler by itself.
 void set_interrupt_handler(unsigned vector, InterruptHandler handler,
                            void* context);
 

@@ -5,6 +5,7 @@
 
 #include "kernel/x86_64/clock.h"
 #include "kernel/x86_64/cpu.h"
+#include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/log.h"
 #include "lib/rtc/mc146818.h"
 
@@ -20,12 +21,14 @@ struct CmosPort {
   }
 };
 
+constinit IrqLock lock{};
 // When the machine was turned on.
 constinit std::optional<std::uint64_t> power_on_us{};
 
 }  // namespace
 
 std::uint64_t wall_clock_us() {
+  const IrqGuard guard(lock);
   if (!power_on_us) {
     CmosPort port;
     const auto now = rtc::read_clock(port);

@@ -2,7 +2,7 @@
 // What time it is: the battery's clock, read once when somebody first asks, and
 // the cycle counter from there on.
 //
-// Contexts: thread, one CPU. Units: microseconds since 1970.
+// Contexts: any but NMI. Units: microseconds since 1970.
 // Failure: a clock that cannot be read is told once; time then begins at 1970
 //   with power-on.
 #pragma once

@@ -72,6 +72,8 @@ inline constexpr std::array kCommands = {
     Command<S>{"mem", "", "memory in use", command_mem<S>},
     Command<S>{"pci", "", "devices on the PCI buses", command_pci<S>},
     Command<S>{"cpu", "", "the processor", command_cpu<S>},
+    Command<S>{"cpus", "", "each processor, and whether it runs",
+               command_cpus<S>},
     Command<S>{"uptime", "", "time since power-on", command_uptime<S>},
     Command<S>{"echo", "[WORD...]", "print words", command_echo<S>},
     Command<S>{"reboot", "", "start the machine anew", command_reboot<S>},

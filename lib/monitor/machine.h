@@ -91,6 +91,22 @@ struct CpuInfo {
   std::uint32_t count;        // CPUs running
   std::uint32_t present;      // of so many
   std::uint64_t tsc_hz;       // 0 when unknown
+  std::string_view timer;     // what rings: "tsc-deadline", "apic", "pit"
+};
+
+enum class ProcessorState : std::uint8_t {
+  kRunning,
+  kSilent,   // was started, and did not answer
+  kLeftOut,  // was not started
+};
+
+struct ProcessorInfo {
+  std::uint32_t apic_id;
+  std::uint32_t package;
+  std::uint32_t core;    // of the package
+  std::uint32_t thread;  // of the core
+  std::uint32_t number;  // among those that run
+  ProcessorState state;
 };
 
 // Everything else. `index` arguments are below the matching count.
@@ -107,6 +123,8 @@ concept Machine = requires(M& machine, std::size_t index, std::uint8_t status) {
   { machine.pci_count() } -> std::same_as<std::size_t>;
   { machine.pci(index) } -> std::same_as<PciInfo>;
   { machine.cpu() } -> std::same_as<CpuInfo>;
+  // Below cpu().present.
+  { machine.processor(index) } -> std::same_as<ProcessorInfo>;
   { machine.uptime_ns() } -> std::same_as<std::uint64_t>;  // since power-on
   { machine.cmdline() } -> std::same_as<std::string_view>;
   { machine.reboot() } -> std::same_as<void>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The commands about the machine and its disks: mount, df, mem, pci, cpu,
+// The commands about the machine and its disks: mount, df, mem, pci, cpu, cpus,
 // uptime, reboot, poweroff, and echo.
 //
 // Contexts: thread; mount and df block where the disks do.
@@ -148,7 +148,32 @@ template <class S>
     s.out.number(cpu.tsc_hz / 1'000'000).text(".");
     s.out.padded_number(cpu.tsc_hz / 1000 % 1000, 3).text(" MHz");
   }
-  s.out.text("\n");
+  s.out.text("\ntimer     ").text(cpu.timer).text("\n");
+  return Status::kDone;
+}
+
+// A line for each processor, in the order in which the firmware names them.
+template <class S>
+[[nodiscard]] Status command_cpus(S& s, Words) {
+  const std::uint32_t count = s.machine.cpu().present;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const ProcessorInfo one = s.machine.processor(i);
+    s.out.text("apic ").number(one.apic_id).text(": package ");
+    s.out.number(one.package).text(" core ").number(one.core);
+    s.out.text(" thread ").number(one.thread).text(", ");
+    switch (one.state) {
+      case ProcessorState::kRunning:
+        s.out.text("runs as CPU ").number(one.number);
+        break;
+      case ProcessorState::kSilent:
+        s.out.text("does not answer");
+        break;
+      case ProcessorState::kLeftOut:
+        s.out.text("left out");
+        break;
+    }
+    s.out.text("\n");
+  }
   return Status::kDone;
 }
 

@@ -400,7 +400,12 @@ TEST(MonitorNoDiskTest, TheMachineTells) {
   EXPECT_EQ(
       bench.output("cpu"),
       "cpus      2 running of 4\nvendor    GenuineTest\nmodel     A processor\n"
-      "features  nx sse4.2\ntsc       2400.050 MHz\n");
+      "features  nx sse4.2\ntsc       2400.050 MHz\ntimer     apic\n");
+  EXPECT_EQ(bench.output("cpus"),
+            "apic 0: package 0 core 0 thread 0, runs as CPU 0\n"
+            "apic 1: package 0 core 0 thread 1, does not answer\n"
+            "apic 18: package 1 core 1 thread 0, runs as CPU 1\n"
+            "apic 300: package 18 core 6 thread 0, left out\n");
   EXPECT_EQ(bench.output("uptime"), "up 00:00:01.234\n");
   bench.machine.uptime = 2 * 86'400'000'000'000 + 3'661'000'000'000;
   EXPECT_EQ(bench.output("uptime"), "up 2 days 01:01:01.000\n");

@@ -127,7 +127,15 @@ class FakeMachine {
     return {0, 0, 31, 7, 0x1af4, 0x1042, 1, 0, 0, 1, "virtio-blk"};
   }
   CpuInfo cpu() {
-    return {"GenuineTest", "A processor", "nx sse4.2", 2, 4, 2'400'050'000};
+    return {"GenuineTest", "A processor", "nx sse4.2", 2, 4,
+            2'400'050'000, "apic"};
+  }
+  ProcessorInfo processor(std::size_t i) {
+    using enum ProcessorState;
+    if (i == 0) return {0, 0, 0, 0, 0, kRunning};
+    if (i == 1) return {1, 0, 0, 1, 0, kSilent};
+    if (i == 2) return {18, 1, 1, 0, 1, kRunning};
+    return {300, 18, 6, 0, 0, kLeftOut};
   }
   std::uint64_t uptime_ns() { return uptime; }
   std::string_view cmdline() { return "console=ttyS0"; }
