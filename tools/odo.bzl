@@ -11,8 +11,8 @@ _MODES = {
     "freestanding": ["clang++-19"] + FREESTANDING_COPTS,
 }
 
-# The mode that asks for most: what compiles in it alone has included all that it
-# needs, and other modes then only have to accept it.
+# The mode that asks for most: what compiles in it has included all that it needs,
+# and other modes then only have to accept it.
 def _strictest(modes):
     return "freestanding" if "freestanding" in modes else "clang"
 
@@ -21,7 +21,12 @@ def _header_check_impl(ctx):
     stamps = []
     for mode in ctx.attr.modes:
         stamp = ctx.actions.declare_file("{}.{}.ok".format(ctx.label.name, mode))
-        alone = ctx.attr.alone_in_all or mode == _strictest(ctx.attr.modes)
+        if ctx.attr.alone:
+            how = "alone"
+        elif mode == _strictest(ctx.attr.modes):
+            how = "ordered"
+        else:
+            how = "together"
 
         # One action for all of them: setting one up costs as much as compiling
         # a small header.
@@ -35,9 +40,17 @@ def _header_check_impl(ctx):
                   printf '#include "%s"\\n' "$@" |
                     "${compile[@]}" -I. -x c++ -fsyntax-only -
                 }
+                reach() { "${compile[@]}" -I. -x c++ -M "$1" | wc -w; }
                 if [[ $how == together ]]; then
                   check "${headers[@]}" || exit 1
-                else
+                elif [[ $how == ordered ]]; then
+                  sorted=($(for header in "${headers[@]}"; do
+                    printf '%s %s\\n' "$(reach "$header")" "$header"
+                  done | sort -n -s -k1,1 | cut -d' ' -f2))
+                  ((${#sorted[@]} == count)) && check "${sorted[@]}" || exit 1
+                  headers=("${sorted[@]:0:(count + 1) / 2}")
+                fi
+                if [[ $how != together ]]; then
                   for header in "${headers[@]}"; do
                     check "$header" ||
                       { echo "$header: doesn't compile alone" >&2; exit 1; }
@@ -47,7 +60,7 @@ def _header_check_impl(ctx):
             """,
             arguments = [
                 stamp.path,
-                "alone" if alone else "together",
+                how,
                 str(len(ctx.files.hdrs)),
             ] + [header.short_path for header in ctx.files.hdrs] + _MODES[mode],
             mnemonic = "OdoHeader",
@@ -57,14 +70,15 @@ def _header_check_impl(ctx):
         stamps.append(stamp)
     return [DefaultInfo(files = depset(stamps))]
 
-# Compiles the headers of a library: each as a source of its own in the mode that
-# asks for most, all as one in the others; with //tools:long, each in every mode.
+# Compiles the headers of a library as one source. In the mode that asks for most,
+# the one that includes least comes first, and the half that includes less is also
+# compiled alone, header by header. With //tools:long, all are, in every mode.
 # The sandbox holds only the headers of declared dependencies, so an include
 # across an undeclared edge, and with it across a floor, fails here.
 _header_check = rule(
     implementation = _header_check_impl,
     attrs = {
-        "alone_in_all": attr.bool(),
+        "alone": attr.bool(),
         "hdrs": attr.label_list(allow_files = [".h"], mandatory = True),
         "library": attr.label(providers = [CcInfo], mandatory = True),
         "modes": attr.string_list(mandatory = True),
@@ -102,7 +116,7 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
             "//tools:long": ["clang"],
             "//conditions:default": [],
         })),
-        alone_in_all = select({
+        alone = select({
             "//tools:long": True,
             "//conditions:default": False,
         }),

@@ -2,6 +2,7 @@
 """Calls of Bazel, by its Debian name, whatever else is called `bazel` here."""
 
 import subprocess
+from pathlib import Path
 
 BAZEL = "/usr/bin/bazel"
 
@@ -21,6 +22,13 @@ def build(config: str, labels: list[str]) -> bool:
     return subprocess.run(
         [BAZEL, "build", f"--config={config}", "--show_result=0",
          "--ui_event_filters=-info", *labels], check=False).returncode == 0
+
+
+def output_base() -> Path:
+    """Where Bazel keeps all that is this checkout's."""
+    return Path(subprocess.run(
+        [BAZEL, "info", "--ui_event_filters=-info", "output_base"],
+        capture_output=True, text=True, check=True).stdout.strip())
 
 
 def output_folder(config: str) -> str:

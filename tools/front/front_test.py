@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from tools.front import bazel_results, boot, gpt, image, kvm, lint
+from tools.front import bazel_results, boot, corpus_cache, gpt, image, kvm, lint
 
 
 class BootArgumentsTest(unittest.TestCase):
@@ -74,6 +74,37 @@ class BootArgumentsTest(unittest.TestCase):
         with mock.patch.dict(os.environ, {"ODO_CALLER_DIR": "/a/b"}):
             self.assertEqual(boot.caller_path("c.img"), Path("/a/b/c.img"))
             self.assertEqual(boot.caller_path("/c.img"), Path("/c.img"))
+
+
+class CorpusCacheTest(unittest.TestCase):
+    def test_images_are_unpacked_once_and_those_of_other_corpora_go(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            corpus, home = Path(folder, "corpus"), Path(folder, "home")
+            (corpus / "images").mkdir(parents=True)
+            (corpus / "index.json").write_text("[]")
+            raw = Path(folder, "a.img")
+            raw.write_bytes(b"hammer" + bytes(1 << 20))
+            packed = corpus / "images" / "a.img.zst"
+            subprocess.run(["zstd", "-q", raw, "-o", packed], check=True)
+            first = corpus_cache.unpacked(corpus, home)
+            assert first is not None
+            self.assertEqual(["a.img"], [p.name for p in first.iterdir()])
+            self.assertEqual(raw.read_bytes(), (first / "a.img").read_bytes())
+            made = (first / "a.img").stat().st_mtime_ns
+            self.assertEqual(first, corpus_cache.unpacked(corpus, home))
+            self.assertEqual(made, (first / "a.img").stat().st_mtime_ns)
+            (corpus / "index.json").write_text("[ ]")
+            second = corpus_cache.unpacked(corpus, home)
+            self.assertEqual([second], list(home.iterdir()))
+
+    def test_a_damaged_image_is_left_to_who_wants_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            corpus, home = Path(folder, "corpus"), Path(folder, "home")
+            (corpus / "images").mkdir(parents=True)
+            (corpus / "index.json").write_text("[]")
+            (corpus / "images" / "a.img.zst").write_bytes(b"not so")
+            self.assertIsNone(corpus_cache.unpacked(corpus, home))
+            self.assertEqual([], [f for f in home.rglob("*") if f.is_file()])
 
 
 class MediumTest(unittest.TestCase):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.front import bazel, bazel_results, lint
+from tools.front import bazel, bazel_results, corpus_cache, lint
 
 # Genuine images; beside the checkout, not in it.
 _CORPUS = Path("../shared/hammer2")
@@ -63,6 +63,17 @@ def _bazel_step(config: str | None, targets: list[str],
     return run
 
 
+def _offer_corpus() -> None:
+    if "ODO_CORPUS_DIR" not in os.environ and _CORPUS.is_dir():
+        os.environ["ODO_CORPUS_DIR"] = str(_CORPUS.resolve())
+    corpus = os.environ.get("ODO_CORPUS_DIR")
+    if corpus:
+        raw = corpus_cache.unpacked(Path(corpus),
+                                    bazel.output_base() / "odo-corpus")
+        if raw is not None:
+            os.environ["ODO_CORPUS_RAW"] = str(raw)
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./odo test",
@@ -86,8 +97,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     arguments = parse(argv)
     extra = []
-    if "ODO_CORPUS_DIR" not in os.environ and _CORPUS.is_dir():
-        os.environ["ODO_CORPUS_DIR"] = str(_CORPUS.resolve())
+    _offer_corpus()
     if arguments.long:
         extra += ["--test_env=ODO_LONG=1", "--define=odo_long=1"]
     steps: dict[str, Callable[[], "bazel_results.Outcome"]] = {

@@ -100,7 +100,7 @@ class ExtractTest(unittest.TestCase):
         found = corpus.find(self.work)
         names = _IMAGES + (_MORE_IMAGES if "ODO_LONG" in os.environ else ())
         return [_LINKS] + [image for name in (names if found else ())
-                           for image in found.compressed(name)]
+                           for image in found.unpack(name)]
 
     def may_hold(self, image: Path) -> bool:
         return os.geteuid() == 0 or "devices" not in image.name

@@ -17,6 +17,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/bits.h"
@@ -159,6 +160,19 @@ class PatchedDevice {
 };
 static_assert(block::BlockDevice<PatchedDevice>);
 
+// An image's file, unpacked where $ODO_CORPUS_RAW has it so.
+inline std::string image_path(const std::string& folder,
+                              const std::string& file) {
+  constexpr std::string_view kPacked = ".zst";
+  if (const char* raw = std::getenv("ODO_CORPUS_RAW")) {
+    const std::string name = file.substr(file.rfind('/') + 1);
+    std::string path =
+        std::string(raw) + "/" + name.substr(0, name.size() - kPacked.size());
+    if (name.ends_with(kPacked) && std::ifstream(path)) return path;
+  }
+  return folder + "/" + file;
+}
+
 // One reference image: its devices and its manifest.
 struct Reference {
   Json manifest;
@@ -176,7 +190,7 @@ struct Reference {
     reference.manifest = read_json(folder + "/manifests/" + name + ".json");
     for (const Json& volume : reference.manifest.at("volumes")) {
       reference.devices.push_back(
-          open(folder + "/" + volume.at("file").get<std::string>()));
+          open(image_path(folder, volume.at("file").get<std::string>())));
     }
     return reference;
   }
