@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string_view>
 
 #include "kernel/write_ground.h"
@@ -14,6 +16,7 @@
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/image.h"
+#include "kernel/x86_64/log.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
@@ -22,6 +25,7 @@
 #include "kernel/x86_64/units.h"
 #include "lib/apic/topology.h"
 #include "lib/boot/boot_info.h"
+#include "lib/console/log_ring.h"
 #include "lib/monitor/machine.h"
 
 namespace odo::kernel {
@@ -96,6 +100,12 @@ class Pc {
   }
 
   [[nodiscard]] std::uint64_t uptime_ns() { return x86::uptime_ns(); }
+  [[nodiscard]] std::optional<console::LogLine> log_line(
+      console::LogCursor& cursor, std::span<char> room) {
+    auto line = x86::read_log(cursor, room);
+    if (line) line->time = x86::tsc_to_ns(line->time);
+    return line;
+  }
   [[nodiscard]] std::string_view cmdline() { return info_.command_line(); }
   void reboot() { x86::reset_machine(); }
   void poweroff(std::uint8_t status) { x86::power_off(status); }

@@ -13,7 +13,9 @@
 namespace odo::x86 {
 namespace {
 
-constinit IrqLock console{};
+constinit IrqLock console_lock{};
+// Under the console's lock, or a reporter's.
+constinit KernelLog ring{};
 constinit std::atomic<PerCpu*> reporter{nullptr};
 
 void put_number(std::uint64_t value, unsigned base, int digits) {
@@ -31,7 +33,7 @@ void put_number(std::uint64_t value, unsigned base, int digits) {
 
 // Whether it is held depends on who reports.
 ConsoleGuard::ConsoleGuard() ODO_NO_THREAD_SAFETY_ANALYSIS : is_held_(true) {
-  while (!console.try_lock()) {
+  while (!console_lock.try_lock()) {
     if (reporter.load(std::memory_order_relaxed) == &this_cpu()) {
       is_held_ = false;
       return;
@@ -41,7 +43,7 @@ ConsoleGuard::ConsoleGuard() ODO_NO_THREAD_SAFETY_ANALYSIS : is_held_(true) {
 }
 
 ConsoleGuard::~ConsoleGuard() ODO_NO_THREAD_SAFETY_ANALYSIS {
-  if (is_held_) console.unlock();
+  if (is_held_) console_lock.unlock();
 }
 
 Reporter become_reporter() {
@@ -64,7 +66,14 @@ void write_console(Bytes bytes) {
   write_screen(bytes);
 }
 
+std::optional<console::LogLine> read_log(console::LogCursor& cursor,
+                                         std::span<char> room) {
+  const ConsoleGuard guard;
+  return ring.read(cursor, room);
+}
+
 void log_one(std::string_view text) {
+  ring.write(text, read_tsc());
   console_port.write_text(text);
   write_screen_text(text);
 }

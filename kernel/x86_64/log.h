@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The kernel's own words on the console line and the screen: text and numbers,
 // unbuffered, usable from the first instruction of C++ to the last of a crash.
+// The last kLogBytes of them stay in memory, for dmesg.
 //
 // Contexts: any, on any CPU. What one call prints is not mixed with another's.
 // Waits while the line is busy, for a bounded time, or while another CPU
-// prints. Failure: none that is told; a dead line loses text.
+// prints. A CPU that reports a panic or a fault waits for nobody: what another,
+// which it has stopped, was saying just then is cut off there.
+// Failure: none that is told; a dead line loses text.
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
 #include "kernel/x86_64/cpu.h"
 #include "lib/base/bytes.h"
+#include "lib/console/log_ring.h"
 
 namespace odo::x86 {
 
@@ -65,6 +72,14 @@ void log(const Parts&... parts) {
   const ConsoleGuard guard;
   (one(parts), ...);
 }
+
+inline constexpr std::size_t kLogBytes = std::size_t{64} << 10;
+using KernelLog = console::LogRing<kLogBytes>;
+
+// The next line of what log() said, its time in cycles since power-on. `room`
+// has at least KernelLog::kMaxLineBytes. Any context but NMI.
+[[nodiscard]] std::optional<console::LogLine> read_log(
+    console::LogCursor& cursor, std::span<char> room);
 
 // The bytes as they are, to the line and the screen.
 void write_console(Bytes bytes);

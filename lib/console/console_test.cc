@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <random>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "lib/console/keyboard.h"
+#include "lib/console/log_ring.h"
 #include "lib/console/screen.h"
 
 namespace odo::console {
@@ -389,6 +391,103 @@ TEST(KeyboardTest, AnyBytesAtAll) {
   std::mt19937 random(3);
   for (int i = 0; i < 100'000; ++i) {
     EXPECT_LE(keyboard.take(static_cast<std::uint8_t>(random())).size, 4);
+  }
+}
+
+// --- Log ring ---
+
+using SmallRing = LogRing<4096>;
+
+// "TIME:TEXT|", and "~" where lines are missing.
+[[nodiscard]] std::string all_of(const SmallRing& ring) {
+  std::array<char, SmallRing::kMaxLineBytes> room;
+  std::string all;
+  LogCursor cursor;
+  while (const auto line = ring.read(cursor, room)) {
+    if (line->lost_before) all += '~';
+    all += std::to_string(line->time) + ":" + std::string(line->text) + "|";
+  }
+  return all;
+}
+
+TEST(LogRingTest, LinesHaveTheTimeOfTheirBeginning) {
+  SmallRing ring;
+  EXPECT_EQ(all_of(ring), "");
+  ring.write("\none", 1);
+  ring.write(" and", 2);
+  EXPECT_EQ(all_of(ring), "1:one and|") << "being written";
+  ring.write(" more\n", 3);
+  ring.write("\n\ntwo\nthree\n", 4);
+  EXPECT_EQ(all_of(ring), "1:one and more|4:two|4:three|");
+}
+
+TEST(LogRingTest, ALineThatIsBeingWrittenIsAReadersLast) {
+  SmallRing ring;
+  std::array<char, SmallRing::kMaxLineBytes> room;
+  LogCursor cursor;
+  ring.write("half", 1);
+  EXPECT_EQ(ring.read(cursor, room)->text, "half");
+  ring.write(" done\nnext\n", 2);
+  EXPECT_FALSE(ring.read(cursor, room));
+}
+
+TEST(LogRingTest, ALongLineGoesOnAsAnother) {
+  SmallRing ring;
+  ring.write(std::string(SmallRing::kMaxLineBytes, 'a') + "\n", 1);
+  ring.write(std::string(SmallRing::kMaxLineBytes + 1, 'b') + "\n", 2);
+  EXPECT_EQ(all_of(ring),
+            "1:" + std::string(SmallRing::kMaxLineBytes, 'a') +
+                "|2:" + std::string(SmallRing::kMaxLineBytes, 'b') + "|2:b|");
+}
+
+TEST(LogRingTest, AReaderThatIsOvertakenGoesOnWithTheOldest) {
+  SmallRing ring;
+  std::array<char, SmallRing::kMaxLineBytes> room;
+  LogCursor cursor;
+  ring.write("first\nsecond\n", 0);
+  EXPECT_EQ(ring.read(cursor, room)->text, "first");
+  for (unsigned i = 0; i < 1000; ++i) {
+    ring.write("line " + std::to_string(i) + "\n", i);
+  }
+  const auto next = ring.read(cursor, room);
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(next->lost_before);
+  EXPECT_EQ(next->text, "line " + std::to_string(next->time));
+  EXPECT_FALSE(ring.read(cursor, room)->lost_before);
+}
+
+// Against a list of lines, whatever is written in whatever pieces.
+TEST(LogRingTest, TheLastLinesAreThereAndWhole) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    SmallRing ring;
+    std::vector<std::string> lines(1);
+    for (unsigned i = 0; i < 400; ++i) {
+      const auto text = std::string(random() % (1u << random() % 9), 'a') +
+                        (random() % 2 == 0 ? "\n" : "x");
+      ring.write(text, 7);
+      for (const char c : text) {
+        if (c == '\n') {
+          if (!lines.back().empty()) lines.emplace_back();
+          continue;
+        }
+        if (lines.back().size() == SmallRing::kMaxLineBytes) {
+          lines.emplace_back();
+        }
+        lines.back() += c;
+      }
+    }
+    std::string expected;
+    std::size_t bytes = 0;
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+      if (line->empty()) continue;
+      bytes += SmallRing::kHeaderBytes + line->size();
+      if (bytes > 4096) break;
+      expected.insert(0, "7:" + *line + "|");
+    }
+    const std::string all = all_of(ring);
+    EXPECT_TRUE(expected.ends_with(all)) << seed;
+    EXPECT_GT(all.size(), 4096u / 2) << seed;
   }
 }
 

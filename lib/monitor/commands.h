@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "lib/base/text.h"
+#include "lib/monitor/debug_commands.h"
 #include "lib/monitor/files_list.h"
 #include "lib/monitor/files_read.h"
 #include "lib/monitor/files_write.h"
@@ -74,6 +75,8 @@ inline constexpr std::array kCommands = {
     Command<S>{"cpu", "", "the processor", command_cpu<S>},
     Command<S>{"cpus", "", "each processor, and whether it runs",
                command_cpus<S>},
+    Command<S>{"dmesg", "", "what the kernel said, each line with its time",
+               command_dmesg<S>},
     Command<S>{"uptime", "", "time since power-on", command_uptime<S>},
     Command<S>{"echo", "[WORD...]", "print words", command_echo<S>},
     Command<S>{"reboot", "", "start the machine anew", command_reboot<S>},

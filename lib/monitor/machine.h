@@ -16,9 +16,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "lib/base/bytes.h"
+#include "lib/console/log_ring.h"
 #include "lib/hammer2/write/ground.h"
 
 namespace odo::monitor {
@@ -109,9 +111,13 @@ struct ProcessorInfo {
   ProcessorState state;
 };
 
+// What a line of the kernel's log may have, line feed excluded.
+inline constexpr std::size_t kMaxLogLineBytes = 512;
+
 // Everything else. `index` arguments are below the matching count.
 template <class M>
-concept Machine = requires(M& machine, std::size_t index, std::uint8_t status) {
+concept Machine = requires(M& machine, std::size_t index, std::uint8_t status,
+                           console::LogCursor& cursor, std::span<char> room) {
   // What changes need, with a device in the sense of lib/block.
   requires hammer2::write::Ground<typename M::Ground>;
   requires std::same_as<typename M::Device, typename M::Ground::Device>;
@@ -127,6 +133,11 @@ concept Machine = requires(M& machine, std::size_t index, std::uint8_t status) {
   { machine.processor(index) } -> std::same_as<ProcessorInfo>;
   { machine.uptime_ns() } -> std::same_as<std::uint64_t>;  // since power-on
   { machine.cmdline() } -> std::same_as<std::string_view>;
+  // The kernel's own words: the next line, in `room` of kMaxLogLineBytes, its
+  // time in nanoseconds since power-on (0 where there is no clock).
+  {
+    machine.log_line(cursor, room)
+  } -> std::same_as<std::optional<console::LogLine>>;
   { machine.reboot() } -> std::same_as<void>;
   { machine.poweroff(status) } -> std::same_as<void>;
 };

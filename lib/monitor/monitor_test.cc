@@ -411,6 +411,19 @@ TEST(MonitorNoDiskTest, TheMachineTells) {
   EXPECT_EQ(bench.output("uptime"), "up 2 days 01:01:01.000\n");
 }
 
+TEST(MonitorNoDiskTest, DmesgTellsWhenWhatWasSaid) {
+  EmptyBench bench;
+  EXPECT_EQ(bench.output("dmesg"), "");
+  bench.machine.log.write("odo: first\n", 16'532'999);
+  bench.machine.log.write("disk \x1b[2J", 86'400'000'000'000);
+  EXPECT_EQ(bench.output("dmesg"),
+            "[    0.016532] odo: first\n"
+            "[86400.000000] disk \\x1b[2J\n");
+  bench.console.typed_meanwhile = "\x03";
+  for (int i = 0; i < 70; ++i) bench.machine.log.write("a line\n", 0);
+  EXPECT_EQ(bench.run("dmesg"), Status::kInterrupted);
+}
+
 TEST(MonitorNoDiskTest, PoweroffAndReboot) {
   EmptyBench bench;
   // The machine here refuses, which is told.

@@ -138,10 +138,15 @@ class FakeMachine {
     return {300, 18, 6, 0, 0, kLeftOut};
   }
   std::uint64_t uptime_ns() { return uptime; }
+  std::optional<console::LogLine> log_line(console::LogCursor& cursor,
+                                           std::span<char> room) {
+    return log.read(cursor, room);
+  }
   std::string_view cmdline() { return "console=ttyS0"; }
   void reboot() { ++reboots; }
   void poweroff(std::uint8_t status) { power_status = status; }
 
+  console::LogRing<4096> log;  // in nanoseconds
   std::uint64_t objects = 1234;
   std::uint64_t uptime = 1'234'567'890;
   int reboots = 0;
