@@ -4,6 +4,7 @@
 // Contexts: one thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "kernel/write_ground.h"
+#include "kernel/x86_64/backtrace.h"
 #include "kernel/x86_64/clock.h"
 #include "kernel/x86_64/devices.h"
 #include "kernel/x86_64/features.h"
@@ -21,11 +23,14 @@
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/smp.h"
+#include "kernel/x86_64/thread_census.h"
 #include "kernel/x86_64/timer.h"
 #include "kernel/x86_64/units.h"
 #include "lib/apic/topology.h"
 #include "lib/boot/boot_info.h"
 #include "lib/console/log_ring.h"
+#include "lib/kmalloc/lane.h"
+#include "lib/lwkt/census.h"
 #include "lib/monitor/machine.h"
 
 namespace odo::kernel {
@@ -106,6 +111,41 @@ class Pc {
     if (line) line->time = x86::tsc_to_ns(line->time);
     return line;
   }
+  [[nodiscard]] monitor::ThreadAnswer thread(std::uint32_t cpu,
+                                             std::size_t number,
+                                             monitor::ThreadInfo& info) {
+    const lwkt::ThreadFacts* facts = nullptr;
+    switch (x86::look_at_thread(cpu, number, facts)) {
+      case x86::CensusAnswer::kNoMore:
+        return monitor::ThreadAnswer::kNoMore;
+      case x86::CensusAnswer::kNoAnswer:
+        return monitor::ThreadAnswer::kNoAnswer;
+      case x86::CensusAnswer::kFound:
+        break;
+    }
+    for (std::size_t i = 0; i < facts->token_count; ++i) {
+      const lwkt::TokenFacts& token = facts->tokens[i];
+      tokens_[i] = {token.name, token.is_shared, token.is_held};
+    }
+    info = {facts->name,
+            state_of(*facts),
+            facts->priority,
+            facts->asleep_on,
+            std::span(tokens_).first(facts->token_count),
+            facts->frame_list()};
+    return monitor::ThreadAnswer::kFound;
+  }
+  [[nodiscard]] std::optional<monitor::SymbolInfo> symbol(
+      std::uint64_t address) {
+    const auto found = x86::function_at(address);
+    if (!found) return std::nullopt;
+    return monitor::SymbolInfo{found->name, address - found->address};
+  }
+  [[nodiscard]] monitor::HeapLaneInfo heap_lane(std::uint32_t cpu) {
+    const kmalloc::LaneCounts counts = x86::lane_counts(x86::cpu_of(cpu));
+    return {counts.fills,    counts.drains, counts.posts,
+            counts.harvests, counts.made,   counts.unmade};
+  }
   [[nodiscard]] std::string_view cmdline() { return info_.command_line(); }
   void reboot() { x86::reset_machine(); }
   void poweroff(std::uint8_t status) { x86::power_off(status); }
@@ -123,7 +163,30 @@ class Pc {
     return monitor::ProcessorState::kLeftOut;
   }
 
+  [[nodiscard]] static monitor::ThreadState state_of(
+      const lwkt::ThreadFacts& facts) {
+    switch (facts.place) {
+      case lwkt::Place::kNew:
+        return monitor::ThreadState::kNew;
+      case lwkt::Place::kRunning:
+        return monitor::ThreadState::kRunning;
+      case lwkt::Place::kQueued:
+        return facts.waits_for_tokens ? monitor::ThreadState::kWaiting
+                                      : monitor::ThreadState::kReady;
+      case lwkt::Place::kAsleep:
+        return monitor::ThreadState::kAsleep;
+      case lwkt::Place::kMoving:
+        return monitor::ThreadState::kMoving;
+      case lwkt::Place::kPreempted:
+        return monitor::ThreadState::kPreempted;
+      case lwkt::Place::kDead:
+        break;
+    }
+    return monitor::ThreadState::kEnded;
+  }
+
   const boot::BootInfo& info_;
+  std::array<monitor::TokenInfo, lwkt::ThreadFacts::kMaxTokens> tokens_{};
   Ground ground_;
 };
 

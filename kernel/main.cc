@@ -106,6 +106,7 @@ void read_boot_information(std::uint64_t protocol, std::uint64_t address) {
   const auto test = command_line().find("test");
   if (test == "silentcpu") return x86::CpuDrill::kSilent;
   if (test == "latecpu") return x86::CpuDrill::kLate;
+  if (test == "deafcpu") return x86::CpuDrill::kDeaf;
   return x86::CpuDrill::kNone;
 }
 

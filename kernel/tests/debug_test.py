@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The kernel looked at from inside: what it said.
+"""The kernel looked at from inside: what it said, what its threads do, what a
+report of a fault shows of them.
 
 Environment: as boot_test.py.
 """
@@ -29,6 +30,68 @@ class LogTest(unittest.TestCase):
 
     def test_a_script_that_nothing_was_said_in_has_an_empty_log(self) -> None:
         self.assertEqual(machine.run("dmesg").output, b"")
+
+
+class ThreadsTest(unittest.TestCase):
+
+    def test_threads_of_all_cpus_are_told(self) -> None:
+        with machine.boot(Config(extra=("-smp", "3"))) as guest:
+            guest.read_until(machine.PROMPT)
+            lines = guest.ask("threads").splitlines()
+            traces = {name: guest.ask(f"backtrace {name}")
+                      for name in ("sync", "monitor", "idle")}
+            self.assertIn("no thread has this name",
+                          guest.ask("backtrace nobody"))
+            heap = guest.ask("malloc")
+        self.assertEqual(lines[0], "CPU  PRI  STATE     THREAD")
+        for pattern in (
+                r" +0 +\d+  asleep +console, on 0x[0-9a-f]{16}, in odo::x86::"
+                r"\(anonymous namespace\)::serve_interrupts$",
+                r" +0 +\d+  asleep +sync, on 0x[0-9a-f]{16}, in odo::kernel::"
+                r"Conversation::keep_synced$",
+                r" +0 +\d+  running +monitor$",
+                r" +1 +0  running +idle$", r" +2 +0  running +idle$"):
+            self.assertTrue(any(re.match(pattern, line) for line in lines),
+                            (pattern, lines))
+        self.assertRegex(
+            traces["sync"],
+            r"\n    [0-9a-f]{16} odo::kernel::Conversation::keep_synced.*\n"
+            r"    [0-9a-f]{16} odo::lwkt::Cpu<.*first_run")
+        self.assertRegex(traces["monitor"], r"command_backtrace")
+        # It stands on its CPU's stack, not on one that lwkt knows.
+        self.assertIn("nothing that can be told", traces["idle"])
+        self.assertRegex(heap, r"(?m)^  2 +\d+ +\d+ +\d+ +\d+ +\d+ +\d+$")
+
+    def test_a_cpu_that_does_not_answer_is_told_each_time(self) -> None:
+        config = Config(append="test=deafcpu", extra=("-smp", "3"))
+        with machine.boot(config) as guest:
+            guest.read_until(machine.PROMPT)
+            for _ in range(2):
+                answer = guest.ask("threads")
+                self.assertIn("threads: CPU 2 does not answer\n", answer)
+                self.assertRegex(answer, r"(?m)^  1 +0  running +idle$")
+
+    def test_a_script_has_no_threads(self) -> None:
+        self.assertEqual(machine.run("threads").output,
+                         b"no threads: a script runs without any\n")
+
+
+class ReportTest(unittest.TestCase):
+
+    def test_a_report_tells_what_each_cpu_was_doing(self) -> None:
+        result = machine.run("", Config(append="test=report",
+                                        extra=("-smp", "3")))
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.console, r"panic: sizeof\(int\) == 3 at "
+                         r'[^\n]*, on CPU 0, in thread "culprit"\n')
+        self.assertRegex(result.console,
+                         r"[0-9a-f]{16} odo::kernel::\(anonymous namespace\)::"
+                         r"break_an_invariant_in_a_thread")
+        self.assertRegex(result.console, r"\n  CPU 1 was at [0-9a-f]{16} .*"
+                         r', in thread "idle"\n')
+        self.assertRegex(result.console, r"\n  CPU 2 was at [0-9a-f]{16} "
+                         r"odo::kernel::\(anonymous namespace\)::spin_for_ever"
+                         r'\(\)\+0x[0-9a-f]+, in thread "spinner"\n\Z')
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernel/tests/heap_check.h"
+#include "kernel/tests/report_check.h"
 #include "kernel/tests/smp_check.h"
 #include "kernel/x86_64/heap.h"
 #include "kernel/x86_64/image.h"
@@ -100,6 +101,7 @@ constexpr std::array kFaults{
     Fault{"panic", break_an_invariant},
     Fault{"doublefree", fault_by_freeing_twice},
     Fault{"badfree", fault_by_freeing_inside},
+    Fault{"report", report_from_thread},
     // No fault: it ends the machine itself, if all is well.
     Fault{"heap", check_heap},
 };
@@ -115,7 +117,7 @@ void run_fault_test(std::string_view name, std::uint64_t seconds) {
   }
   x86::log("odo: test=", name, ": no such test, there are:");
   for (const Fault& fault : kFaults) x86::log(" ", fault.name);
-  x86::log(" smp silentcpu latecpu\n");
+  x86::log(" smp silentcpu latecpu deafcpu\n");
   x86::stop_machine(1);
 }
 

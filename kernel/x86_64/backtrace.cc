@@ -4,35 +4,27 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernel/symbols/symbol_table.h"
 #include "kernel/x86_64/image.h"
 #include "kernel/x86_64/kernel_stacks.h"
 #include "kernel/x86_64/log.h"
 #include "kernel/x86_64/stacks.h"
+#include "lib/lwkt/stack_walk.h"
 
 namespace odo::x86 {
 namespace {
 
-constexpr unsigned kMaxFrames = 64;
-
-[[nodiscard]] bool is_in_stack(std::uint64_t rbp) {
+[[nodiscard]] bool is_in_stack(std::uint64_t address, std::size_t bytes) {
   const auto all = stacks();
-  return rbp % 8 == 0 &&
-         (is_on_kernel_stack(rbp, 16) ||
-          std::any_of(all.begin(), all.end(), [&](const Stack& stack) {
-            return stack.holds(rbp, 16);
-          }));
+  return is_on_kernel_stack(address, bytes) ||
+         std::any_of(all.begin(), all.end(), [&](const Stack& stack) {
+           return stack.holds(address, bytes);
+         });
 }
 
 // `look_up` differs from `address` for return addresses: a call that is the
 // last instruction of its function returns into the next one.
 void print_line(std::uint64_t address, std::uint64_t look_up) {
-  const SymbolTable table(
-      Bytes(reinterpret_cast<const std::byte*>(symbols_begin),
-            static_cast<std::size_t>(symbols_used_end - symbols_begin)),
-      kKernelOffset);
-  const auto symbol = table.find(look_up);
-  if (symbol) {
+  if (const auto symbol = function_at(look_up)) {
     log("    ", Hex{address, 16}, " ", symbol->name, "+0x",
         Hex{address - symbol->address}, "\n");
   } else {
@@ -42,18 +34,22 @@ void print_line(std::uint64_t address, std::uint64_t look_up) {
 
 }  // namespace
 
+std::optional<Symbol> function_at(std::uint64_t address) {
+  const SymbolTable table(
+      Bytes(reinterpret_cast<const std::byte*>(symbols_begin),
+            static_cast<std::size_t>(symbols_used_end - symbols_begin)),
+      kKernelOffset);
+  return table.find(address);
+}
+
 void print_backtrace(std::uint64_t rip, std::uint64_t rbp) {
   log("  backtrace:\n");
   print_line(rip, rip);
-  for (unsigned i = 0; i < kMaxFrames && is_in_stack(rbp); ++i) {
-    const auto* frame = reinterpret_cast<const std::uint64_t*>(rbp);
-    const std::uint64_t caller_rbp = frame[0];
-    const std::uint64_t return_address = frame[1];
-    if (return_address < kKernelOffset) return;  // the boot code
+  lwkt::walk_frames(rbp, is_in_stack, [](std::uint64_t return_address) {
+    if (return_address < kKernelOffset) return false;  // the boot code
     print_line(return_address, return_address - 1);
-    if (caller_rbp <= rbp) return;
-    rbp = caller_rbp;
-  }
+    return true;
+  });
 }
 
 [[gnu::noinline]] void print_backtrace_here() {

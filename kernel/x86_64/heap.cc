@@ -133,6 +133,16 @@ CpuHeap* make_cpu_heap() {
   return made;
 }
 
+kmalloc::LaneCounts lane_counts(const PerCpu& cpu) {
+  const kmalloc::LaneCounts& counts = cpu.heap->lane->counts();
+  // Its CPU writes them as plain words, which no load here can break.
+  const auto read = [](const std::uint64_t& count) {
+    return __atomic_load_n(&count, __ATOMIC_RELAXED);
+  };
+  return {read(counts.fills),    read(counts.drains), read(counts.posts),
+          read(counts.harvests), read(counts.made),   read(counts.unmade)};
+}
+
 KernelHeap& kernel_heap() { return *heap; }
 
 }  // namespace odo::x86

@@ -29,6 +29,7 @@
 namespace odo::x86 {
 
 struct CpuHeap;
+struct PerCpu;
 
 class HeapGround {
  public:
@@ -120,6 +121,10 @@ struct CpuHeap {
 void init_heap();
 // For PerCpu::heap of another CPU; null when there is no memory.
 [[nodiscard]] CpuHeap* make_cpu_heap();
+
+// What the CPU has done so far. It goes on meanwhile: each number is one that
+// was true, not all of them at once.
+[[nodiscard]] kmalloc::LaneCounts lane_counts(const PerCpu& cpu);
 
 [[nodiscard]] KernelHeap& kernel_heap();
 

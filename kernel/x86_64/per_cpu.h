@@ -56,6 +56,10 @@ struct alignas(64) PerCpu {
   CpuHeap* heap = nullptr;  // what it allocates from (heap.h)
   SegmentTables segments{};
 
+  // Where a report's NMI stopped it for good, and whether it did.
+  std::uint64_t stopped_rip = 0;
+  std::atomic<bool> is_stopped{false};
+
   // Changed by the CPU and by who waits for it.
   std::atomic<CpuState> state{CpuState::kStarting};
   PerCpu* next = nullptr;  // to be started

@@ -152,8 +152,9 @@ constinit std::atomic<CpuWork> work{nullptr};
 // Those that are told to start.
 [[nodiscard]] std::span<const ApStart> told() {
   const std::span all = std::span<const ApStart>(starts).first(start_count);
-  return drill == CpuDrill::kNone || all.empty() ? all
-                                                 : all.first(all.size() - 1);
+  const bool is_last_left_out =
+      drill == CpuDrill::kSilent || drill == CpuDrill::kLate;
+  return is_last_left_out && !all.empty() ? all.first(all.size() - 1) : all;
 }
 
 [[nodiscard]] std::uint32_t id_of(const ApStart& start) {
@@ -248,6 +249,9 @@ void settle(const ApStart& one) {
 }
 
 [[noreturn]] void wait_for_work() {
+  if (drill == CpuDrill::kDeaf && starts[start_count - 1].cpu == &this_cpu()) {
+    halt_forever();
+  }
   for (;;) {
     // Acquire, with the release in release_cpus(): the number, and what the
     // work stands on.
@@ -344,14 +348,29 @@ void release_cpus(CpuWork all) {
 }
 
 void stop_other_cpus() {
-  constexpr unsigned kPausesToStop = 20'000;
+  // A pause takes some dozen cycles, a stop thousands of them.
+  constexpr unsigned kPausesToStop = 1'000'000;
   const unsigned count = running_cpus();
   if (count == 1) return;
   for (unsigned i = 0; i < count; ++i) {
     if (&cpu_of(i) == &this_cpu()) continue;
     static_cast<void>(send_nmi(cpu_of(i).apic_id));
   }
-  for (unsigned i = 0; i < kPausesToStop; ++i) pause();
+  unsigned stopped = 0;
+  for (unsigned i = 0; i < kPausesToStop && stopped + 1 < count; ++i) {
+    pause();
+    stopped = 0;
+    for (unsigned cpu = 0; cpu < count; ++cpu) {
+      // Acquire, with the release in stop_this_cpu().
+      if (cpu_of(cpu).is_stopped.load(std::memory_order_acquire)) ++stopped;
+    }
+  }
+}
+
+void stop_this_cpu(std::uint64_t rip) {
+  this_cpu().stopped_rip = rip;
+  this_cpu().is_stopped.store(true, std::memory_order_release);
+  halt_forever();
 }
 
 }  // namespace odo::x86

@@ -24,6 +24,7 @@ enum class CpuDrill : std::uint8_t {
   kNone,
   kSilent,  // the last one is never told to start
   kLate,    // the last one starts after it was given up
+  kDeaf,    // the last one is there, and then does nothing that it is told
 };
 
 // At most `most` are to run, this one included. After init_interrupts().
@@ -56,7 +57,10 @@ struct CpuRecord {
 using CpuWork = void (*)();
 void release_cpus(CpuWork work);
 
-// For a report: the others halt for good. Returns when they have had time to.
+// For a report: the others halt for good. Returns when they do, or have had
+// time enough to.
 void stop_other_cpus();
+// The end of another CPU, on that: in the NMI, at this instruction.
+[[noreturn]] void stop_this_cpu(std::uint64_t rip);
 
 }  // namespace odo::x86

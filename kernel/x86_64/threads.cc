@@ -81,6 +81,13 @@ KernelSystem& start_threads() {
 
 void run_threads() { run_this_cpu(); }
 
+bool has_threads() { return threads != nullptr; }
+
+const char* running_thread(unsigned cpu) {
+  if (!has_threads() || cpu >= threads->cpus()) return nullptr;
+  return threads->cpu(cpu).current().name();
+}
+
 KernelCpu& this_thread_cpu() { return threads->cpu(this_cpu().index); }
 
 void start_interrupt_thread(std::uint8_t vector, const char* name,

@@ -31,6 +31,11 @@ using KernelThread = lwkt::Thread<LwktGround>;
 [[nodiscard]] KernelSystem& start_threads();
 [[noreturn]] void run_threads();
 
+[[nodiscard]] bool has_threads();
+// Who has the CPU, for reports; null before start_threads(). Of another CPU, if
+// that stands still.
+[[nodiscard]] const char* running_thread(unsigned cpu);
+
 // The CPU that this runs on. After start_threads().
 [[nodiscard]] KernelCpu& this_thread_cpu();
 

@@ -7,6 +7,7 @@
 //         code: 8, 10–14, 17, 21, 29, 30).
 
 #define STUB_BYTES 16
+#define RIP_IN_FRAME (17 * 8)
 
   .section .text.trap_stubs, "ax"
   .globl trap_stubs
@@ -41,9 +42,14 @@ trap_common:
   push %r14
   push %r15
   mov %rsp, %rdi
-  // The hardware aligned the stack to 16 before its 5 words; with 2 of the stub
-  // and 15 here, a call now meets the ABI's alignment.
+  // For who looks back: a frame in which what was interrupted is our caller.
+  push RIP_IN_FRAME(%rdi)
+  push %rbp
+  mov %rsp, %rbp
+  // The hardware aligned the stack to 16 before its 5 words; with 2 of the stub,
+  // 15 registers and 2 for the frame, a call meets the ABI's alignment.
   call trap_entry
+  add $16, %rsp
   pop %r15
   pop %r14
   pop %r13

@@ -100,10 +100,37 @@ void begin_report() {
   }
 }
 
+void print_thread(unsigned cpu) {
+  if (const char* name = running_thread(cpu)) {
+    log(", in thread \"", std::string_view(name), "\"");
+  }
+}
+
 // Ends the line, which names the CPU where that is news.
 void print_where() {
   if (running_cpus() > 1) log(", on CPU ", this_cpu().index);
+  print_thread(this_cpu().index);
   log("\n");
+}
+
+// What the others were doing. Last: it takes the most for granted.
+void print_other_cpus() {
+  for (unsigned i = 0; i < running_cpus(); ++i) {
+    const PerCpu& cpu = cpu_of(i);
+    if (&cpu == &this_cpu()) continue;
+    log("  CPU ", i);
+    // Acquire, with the release in stop_this_cpu().
+    if (!cpu.is_stopped.load(std::memory_order_acquire)) {
+      log(" does not stop\n");
+      continue;
+    }
+    log(" was at ", Hex{cpu.stopped_rip, 16});
+    if (const auto symbol = function_at(cpu.stopped_rip)) {
+      log(" ", symbol->name, "+0x", Hex{cpu.stopped_rip - symbol->address});
+    }
+    print_thread(i);
+    log("\n");
+  }
 }
 
 void print_page_fault(const TrapFrame& frame, std::uint64_t address) {
@@ -164,6 +191,7 @@ void print_registers(const TrapFrame& f) {
   }
   print_registers(frame);
   print_backtrace(frame.rip, frame.rbp);
+  print_other_cpus();
   stop_machine(1);
 }
 
@@ -173,6 +201,7 @@ void print_registers(const TrapFrame& f) {
       std::string_view(site.file), ":", static_cast<unsigned>(site.line));
   print_where();
   print_backtrace_here();
+  print_other_cpus();
   stop_machine(1);
 }
 
@@ -222,7 +251,9 @@ void stop_with(std::string_view reason) {
 void trap_entry(odo::x86::TrapFrame* frame) {
   using namespace odo::x86;
   // One CPU has a report to print, and has the others stop.
-  if (frame->vector == kNmi && is_report_under_way()) halt_forever();
+  if (frame->vector == kNmi && is_report_under_way()) {
+    stop_this_cpu(frame->rip);
+  }
   const Handler handler = handlers[frame->vector % kVectors];
   if (handler.call == nullptr) report_exception(*frame);
   handler.call(handler.context);

@@ -9,7 +9,8 @@
 //   without the line feed. kMaxLineBytes at most: what is longer goes on as a
 //   line of its own. Lines without text are not kept.
 // Invariants:
-//   R1. oldest_ <= open_ <= end_ <= oldest_ + kBytes, all of them counted from
+//   R1. oldest_ <= open_ <= end_ <= oldest_ + RingBytes, all of them counted
+//   from
 //       the first byte ever written;
 //   R2. whole lines lie one after the other from oldest_ to open_, where the
 //       one that is being written begins.
@@ -42,13 +43,13 @@ struct LogLine {
   bool lost_before;  // lines between this one and the last were overwritten
 };
 
-template <std::size_t kBytes>
+template <std::size_t RingBytes>
 class LogRing {
  public:
   static constexpr std::size_t kHeaderBytes = 10;
   static constexpr std::size_t kMaxLineBytes = 512;
-  static_assert(std::has_single_bit(kBytes));
-  static_assert(kBytes >= 4 * (kHeaderBytes + kMaxLineBytes));
+  static_assert(std::has_single_bit(RingBytes));
+  static_assert(RingBytes >= 4 * (kHeaderBytes + kMaxLineBytes));
 
   constexpr LogRing() = default;
   LogRing(const LogRing&) = delete;
@@ -65,7 +66,7 @@ class LogRing {
       if (length_of_open() == kMaxLineBytes) close();
       if (open_ == end_) begin(now);
       make_room(1);
-      bytes_[end_ % kBytes] = static_cast<std::byte>(c);
+      bytes_[end_ % RingBytes] = static_cast<std::byte>(c);
       advance(end_, end_ + 1);
     }
   }
@@ -82,7 +83,7 @@ class LogRing {
     const bool lost_before = at != cursor.at && cursor.at != 0;
     std::array<std::byte, kHeaderBytes> header;
     for (std::size_t i = 0; i < kHeaderBytes; ++i) {
-      header[i] = bytes_[(at + i) % kBytes];
+      header[i] = bytes_[(at + i) % RingBytes];
     }
     const std::uint64_t begin = at + kHeaderBytes;
     // Clamped: a line that was being closed when its writer was stopped.
@@ -90,7 +91,7 @@ class LogRing {
         is_open ? kMaxLineBytes : load_le<std::uint16_t>(header.data() + 8),
         std::min<std::uint64_t>(end_ - begin, room.size()));
     for (std::size_t i = 0; i < length; ++i) {
-      room[i] = static_cast<char>(bytes_[(begin + i) % kBytes]);
+      room[i] = static_cast<char>(bytes_[(begin + i) % RingBytes]);
     }
     cursor.at = is_open ? kNoMore : begin + length;
     return LogLine{load_le<std::uint64_t>(header.data()),
@@ -130,15 +131,15 @@ class LogRing {
   }
 
   void put(std::uint64_t at, std::span<const std::byte> from) {
-    for (const std::byte b : from) bytes_[at++ % kBytes] = b;
+    for (const std::byte b : from) bytes_[at++ % RingBytes] = b;
   }
 
   // Forgets whole lines until so many bytes have a place.
   void make_room(std::uint64_t bytes) {
-    while (end_ + bytes > oldest_ + kBytes) {
+    while (end_ + bytes > oldest_ + RingBytes) {
       std::array<std::byte, 2> length;
       for (std::size_t i = 0; i < length.size(); ++i) {
-        length[i] = bytes_[(oldest_ + 8 + i) % kBytes];
+        length[i] = bytes_[(oldest_ + 8 + i) % RingBytes];
       }
       advance(oldest_,
               std::min(open_, oldest_ + kHeaderBytes +
@@ -149,7 +150,7 @@ class LogRing {
   std::uint64_t oldest_ = 0;
   std::uint64_t open_ = 0;
   std::uint64_t end_ = 0;
-  std::array<std::byte, kBytes> bytes_{};
+  std::array<std::byte, RingBytes> bytes_{};
 };
 
 }  // namespace odo::console

@@ -12,10 +12,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <random>
 #include <span>
+#include <string_view>
 #include <vector>
 
+#include "lib/lwkt/census.h"
 #include "lib/lwkt/host/system.h"
+#include "lib/lwkt/sleep.h"
+#include "lib/lwkt/stack_walk.h"
 
 namespace odo::lwkt {
 namespace {
@@ -144,6 +149,180 @@ TEST(BacktraceTest, OfABorrowerHasNothingOfTheLender) {
   expect_the_whole_way(lender);
   expect_the_whole_way(borrower);
   EXPECT_NE(borrower.by_frame_pointer[1], lender.by_frame_pointer[1]);
+}
+
+// --- a census ----------------------------------------------------------------
+
+constexpr tokens::TokenClass kBoxClass{"box"};
+constexpr tokens::TokenClass kLidClass{"lid"};
+using HostToken = tokens::Token<HostGround>;
+
+struct House {
+  HostToken box{kBoxClass};
+  HostToken lid{kLidClass};
+  int bed = 0;
+  void* called_from = nullptr;
+};
+
+[[gnu::noinline]] void sleep_in_bed(HostThread& self, House& house) {
+  house.called_from = __builtin_return_address(0);
+  Sleepers<HostGround>::sleep(self, &house.bed);
+  stay();
+}
+[[gnu::noinline]] void go_to_bed(HostThread& self, House& house) {
+  self.tokens().acquire(house.box);
+  sleep_in_bed(self, house);
+  self.tokens().release(house.box);
+}
+
+TEST(CensusTest, TellsWhereEachThreadIsAndWhatItWaitsFor) {
+  House house;
+  run(1, [&](HostThread& self) {
+    HostCpu& cpu = self.cpu();
+    const auto make = [&](const char* name, HostThread::Entry entry) {
+      auto made = cpu.create(entry, &house, {.name = name});
+      EXPECT_TRUE(made.has_value());
+      return *made;
+    };
+    HostThread* sleeper = make("sleeper", [](HostThread& thread, void* house) {
+      go_to_bed(thread, *static_cast<House*>(house));
+    });
+    HostThread* waiter = make("waiter", [](HostThread& thread, void* house) {
+      auto& the = *static_cast<House*>(house);
+      thread.tokens().acquire_shared(the.lid);
+      thread.tokens().release(the.lid);
+    });
+    cpu.start(*sleeper);
+    self.tokens().acquire(house.lid);
+    self.enter_critical();
+    ThreadFacts facts;
+    const auto find = [&](std::string_view name) {
+      for (std::size_t i = 0; Census<HostGround>::look(cpu, i, facts); ++i) {
+        if (facts.name == name) return true;
+      }
+      return false;
+    };
+    ASSERT_TRUE(find("waiter"));
+    EXPECT_EQ(facts.place, Place::kNew);
+    EXPECT_TRUE(facts.frame_list().empty());
+    EXPECT_FALSE(find("nobody"));
+    EXPECT_FALSE(find("idle")) << "it does not run";
+    ASSERT_TRUE(find("main"));
+    EXPECT_EQ(facts.place, Place::kRunning);
+    ASSERT_EQ(facts.token_count, 1U);
+    EXPECT_STREQ(facts.tokens[0].name, "lid");
+    EXPECT_TRUE(facts.tokens[0].is_held);
+    EXPECT_FALSE(facts.tokens[0].is_shared);
+    EXPECT_GE(facts.frame_count, 1U) << "we stand on its stack";
+    self.exit_critical();
+
+    cpu.start(*waiter);
+    self.yield();
+    // Both have run; the yield gave up our token, and took it back before the
+    // waiter could have it, or it has ended.
+    self.enter_critical();
+    ASSERT_TRUE(find("sleeper"));
+    EXPECT_EQ(facts.place, Place::kAsleep);
+    EXPECT_EQ(facts.asleep_on, reinterpret_cast<std::uintptr_t>(&house.bed));
+    ASSERT_EQ(facts.token_count, 1U);
+    EXPECT_STREQ(facts.tokens[0].name, "box");
+    EXPECT_FALSE(facts.tokens[0].is_held) << "given up for the sleep";
+    const auto frames = facts.frame_list();
+    EXPECT_GE(frames.size(), 3U);
+    EXPECT_EQ(std::ranges::count(
+                  frames, reinterpret_cast<std::uintptr_t>(house.called_from)),
+              1);
+    self.exit_critical();
+    self.tokens().release(house.lid);
+    Sleepers<HostGround>::wakeup(self, &house.bed);
+    self.join(*sleeper);
+    self.join(*waiter);
+  });
+}
+
+TEST(CensusTest, SaysWhichTokenAThreadCannotHave) {
+  House house;
+  run(1, [&](HostThread& self) {
+    // A borrower of the CPU finds its lender with the token in hand.
+    auto made = self.cpu().create(
+        [](HostThread& thread, void* house) {
+          auto& the = *static_cast<House*>(house);
+          thread.tokens().acquire(the.lid);
+          thread.tokens().release(the.lid);
+        },
+        &house, {.name = "borrower", .priority = kInterruptHigh});
+    ASSERT_TRUE(made.has_value());
+    self.tokens().acquire_shared(house.lid);
+    self.cpu().start(**made);
+    self.enter_critical();
+    ThreadFacts facts;
+    bool is_found = false;
+    for (std::size_t i = 0; Census<HostGround>::look(self.cpu(), i, facts);
+         ++i) {
+      if (facts.name != std::string_view("borrower")) continue;
+      is_found = true;
+      EXPECT_TRUE(facts.waits_for_tokens);
+      EXPECT_EQ(facts.place, Place::kQueued);
+      ASSERT_EQ(facts.token_count, 1U);
+      EXPECT_STREQ(facts.tokens[0].name, "lid");
+      EXPECT_FALSE(facts.tokens[0].is_held);
+      EXPECT_GE(facts.frame_count, 2U);
+    }
+    EXPECT_TRUE(is_found);
+    self.exit_critical();
+    self.tokens().release(house.lid);
+    self.join(**made);
+  });
+}
+
+// --- broken stacks -----------------------------------------------------------
+
+TEST(StackWalkTest, EndsOnAnyStackAndReadsNothingElse) {
+  for (unsigned seed = 0; seed < 2000; ++seed) {
+    std::mt19937_64 random(seed);
+    // Exactly as long as it says: a sanitizer sees what is read beside it.
+    std::vector<std::uintptr_t> stack(32);
+    const auto low = reinterpret_cast<std::uintptr_t>(stack.data());
+    const std::size_t bytes = stack.size() * sizeof(stack[0]);
+    for (std::uintptr_t& word : stack) {
+      word = random() % 4 == 0 ? random() : low - 16 + random() % (bytes + 32);
+      if (random() % 2 == 0) word &= ~std::uintptr_t{7};
+    }
+    unsigned visits = 0;
+    walk_frames(
+        low + random() % 64 * 8 - 64,
+        [&](std::uintptr_t address, std::size_t wanted) {
+          return address >= low && address - low <= bytes - wanted;
+        },
+        [&](std::uintptr_t) { return ++visits < 1000; });
+    EXPECT_LE(visits, stack.size() / 2);
+  }
+}
+
+TEST(StackWalkTest, IsBoundedAndStopsWhereItIsTold) {
+  std::vector<std::uintptr_t> stack(1000);
+  const auto low = reinterpret_cast<std::uintptr_t>(stack.data());
+  for (std::size_t i = 0; i + 1 < stack.size(); i += 2) {
+    stack[i] = low + (i + 2) * 8;
+    stack[i + 1] = 1000 + i;
+  }
+  const auto everywhere = [&](std::uintptr_t address, std::size_t bytes) {
+    return address - low <= stack.size() * 8 - bytes;
+  };
+  std::vector<std::uintptr_t> seen;
+  walk_frames(low, everywhere, [&](std::uintptr_t address) {
+    seen.push_back(address);
+    return true;
+  });
+  EXPECT_EQ(seen.size(), kMaxFrames);
+  EXPECT_EQ(seen[1], 1002U);
+  unsigned visits = 0;
+  walk_frames(low, everywhere, [&](std::uintptr_t) { return ++visits < 3; });
+  EXPECT_EQ(visits, 3U);
+  stack[3] = 0;  // a thread's beginning
+  visits = 0;
+  walk_frames(low, everywhere, [&](std::uintptr_t) { return ++visits < 9; });
+  EXPECT_EQ(visits, 1U);
 }
 
 }  // namespace

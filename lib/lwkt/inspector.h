@@ -98,6 +98,29 @@ class Inspector {
     return *container_of(&note, &ThreadT::note_);
   }
 
+  // --- for a census (census.h), on the CPU -----------------------------------
+  // The idle thread if it runs, then the living, then the dead.
+  [[nodiscard]] static ThreadT* thread_at(Cpu<P>& cpu, std::size_t number) {
+    if (cpu.current_ == &cpu.idle_ && number-- == 0) return &cpu.idle_;
+    for (ThreadT& thread : cpu.all_) {
+      if (number-- == 0) return &thread;
+    }
+    for (ThreadT& thread : cpu.dead_) {
+      if (number-- == 0) return &thread;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] static const Context& context_of(const ThreadT& thread) {
+    return thread.context_;
+  }
+  [[nodiscard]] static std::uintptr_t asleep_on(const ThreadT& thread) {
+    const void* const address = thread.asleep_on_;
+    return reinterpret_cast<std::uintptr_t>(address);
+  }
+  [[nodiscard]] static bool has_lapsed(const ThreadT& thread) {
+    return thread.lapsed_;
+  }
+
  private:
   // Between switches: nobody waits for the next one who should not.
   [[nodiscard]] static const char* check_progress(Cpu<P>& cpu) {

@@ -111,35 +111,92 @@ struct ProcessorInfo {
   ProcessorState state;
 };
 
+enum class ThreadState : std::uint8_t {
+  kNew,        // made, not started
+  kRunning,    // has its CPU
+  kReady,      // could run
+  kWaiting,    // for its tokens
+  kAsleep,     // until somebody wakes it
+  kMoving,     // on its way to another CPU
+  kPreempted,  // an interrupt's thread has borrowed its CPU
+  kEnded,      // and nobody has joined it yet
+};
+
+struct TokenInfo {
+  std::string_view name;
+  bool is_shared;
+  bool is_held;  // else the thread has to have it before it goes on
+};
+
+struct ThreadInfo {
+  std::string_view name;
+  ThreadState state = ThreadState::kNew;
+  std::uint32_t priority = 0;
+  std::uint64_t asleep_on = 0;  // an address; 0 for none
+  std::span<const TokenInfo> tokens;
+  // Addresses that calls return to, youngest first.
+  std::span<const std::uint64_t> frames;
+};
+
+enum class ThreadAnswer : std::uint8_t {
+  kFound,
+  kNoMore,    // the CPU has no thread of that number
+  kNoAnswer,  // the CPU does not say, whatever it does
+};
+
+struct SymbolInfo {
+  std::string_view name;  // demangled
+  std::uint64_t offset;   // of the address in it
+};
+
+// What a CPU has done to the kernel's heap. Counts wrap.
+struct HeapLaneInfo {
+  std::uint64_t fills;     // batches of objects from slabs
+  std::uint64_t drains;    // batches back to them
+  std::uint64_t posts;     // batches to slabs of other CPUs
+  std::uint64_t harvests;  // slabs looked at for what others freed
+  std::uint64_t made;      // slabs
+  std::uint64_t unmade;
+};
+
 // What a line of the kernel's log may have, line feed excluded.
 inline constexpr std::size_t kMaxLogLineBytes = 512;
 
 // Everything else. `index` arguments are below the matching count.
 template <class M>
-concept Machine = requires(M& machine, std::size_t index, std::uint8_t status,
-                           console::LogCursor& cursor, std::span<char> room) {
-  // What changes need, with a device in the sense of lib/block.
-  requires hammer2::write::Ground<typename M::Ground>;
-  requires std::same_as<typename M::Device, typename M::Ground::Device>;
-  { machine.ground() } -> std::same_as<typename M::Ground&>;
-  { machine.disk_count() } -> std::same_as<std::size_t>;
-  { machine.disk(index) } -> std::same_as<DiskInfo>;
-  { machine.disk_device(index) } -> std::same_as<typename M::Device&>;
-  { machine.memory() } -> std::same_as<MemoryInfo>;
-  { machine.pci_count() } -> std::same_as<std::size_t>;
-  { machine.pci(index) } -> std::same_as<PciInfo>;
-  { machine.cpu() } -> std::same_as<CpuInfo>;
-  // Below cpu().present.
-  { machine.processor(index) } -> std::same_as<ProcessorInfo>;
-  { machine.uptime_ns() } -> std::same_as<std::uint64_t>;  // since power-on
-  { machine.cmdline() } -> std::same_as<std::string_view>;
-  // The kernel's own words: the next line, in `room` of kMaxLogLineBytes, its
-  // time in nanoseconds since power-on (0 where there is no clock).
-  {
-    machine.log_line(cursor, room)
-  } -> std::same_as<std::optional<console::LogLine>>;
-  { machine.reboot() } -> std::same_as<void>;
-  { machine.poweroff(status) } -> std::same_as<void>;
-};
+concept Machine =
+    requires(M& machine, std::size_t index, std::uint8_t status,
+             console::LogCursor& cursor, std::span<char> room,
+             std::uint32_t cpu, ThreadInfo& thread, std::uint64_t address) {
+      // What changes need, with a device in the sense of lib/block.
+      requires hammer2::write::Ground<typename M::Ground>;
+      requires std::same_as<typename M::Device, typename M::Ground::Device>;
+      { machine.ground() } -> std::same_as<typename M::Ground&>;
+      { machine.disk_count() } -> std::same_as<std::size_t>;
+      { machine.disk(index) } -> std::same_as<DiskInfo>;
+      { machine.disk_device(index) } -> std::same_as<typename M::Device&>;
+      { machine.memory() } -> std::same_as<MemoryInfo>;
+      { machine.pci_count() } -> std::same_as<std::size_t>;
+      { machine.pci(index) } -> std::same_as<PciInfo>;
+      { machine.cpu() } -> std::same_as<CpuInfo>;
+      // Below cpu().present.
+      { machine.processor(index) } -> std::same_as<ProcessorInfo>;
+      { machine.uptime_ns() } -> std::same_as<std::uint64_t>;  // since power-on
+      { machine.cmdline() } -> std::same_as<std::string_view>;
+      // The kernel's own words: the next line, in `room` of kMaxLogLineBytes,
+      // its time in nanoseconds since power-on (0 where there is no clock).
+      {
+        machine.log_line(cursor, room)
+      } -> std::same_as<std::optional<console::LogLine>>;
+      // A thread of a CPU (below cpu().count), by its number there; may wait
+      // for the CPU. What it fills in is valid until the next call. Between
+      // calls threads come and go.
+      { machine.thread(cpu, index, thread) } -> std::same_as<ThreadAnswer>;
+      // The function that an address lies in.
+      { machine.symbol(address) } -> std::same_as<std::optional<SymbolInfo>>;
+      { machine.heap_lane(cpu) } -> std::same_as<HeapLaneInfo>;
+      { machine.reboot() } -> std::same_as<void>;
+      { machine.poweroff(status) } -> std::same_as<void>;
+    };
 
 }  // namespace odo::monitor

@@ -424,6 +424,65 @@ TEST(MonitorNoDiskTest, DmesgTellsWhenWhatWasSaid) {
   EXPECT_EQ(bench.run("dmesg"), Status::kInterrupted);
 }
 
+TEST(MonitorNoDiskTest, ThreadsAreListedWithWhatTheyWaitFor) {
+  EmptyBench bench;
+  EXPECT_EQ(bench.output("threads"), "no threads: a script runs without any\n");
+  constexpr std::array kTokens{TokenInfo{"vnode", false, true},
+                               TokenInfo{"super\x07", true, false}};
+  constexpr std::array<std::uint64_t, 4> kFrames{0x1080, 0x1100, 0x1200,
+                                                 0xdead};
+  using enum ThreadState;
+  bench.machine.threads = {
+      {1, {"idle", kRunning, 0, 0, {}, {}}},
+      {0, {"sync", kAsleep, 12, 0xffffffff80212340, kTokens, kFrames}},
+      {0, {"sync", kWaiting, 12, 0, kTokens, {}}},
+      {0, {"odd\x1b", kPreempted, 30, 0, {}, std::span(kFrames).last(1)}}};
+  EXPECT_EQ(bench.output("threads"),
+            "CPU  PRI  STATE     THREAD\n"
+            "  0   12  asleep    sync, on 0xffffffff80212340, "
+            "in odo::(anonymous namespace)::rest, "
+            "holds vnode, gave up super\\x07 (shared)\n"
+            "  0   12  waiting   sync, holds vnode, wants super\\x07 (shared)\n"
+            "  0   30  preempted odd\\x1b\n"
+            "  1    0  running   idle\n");
+  // Where a call is the last instruction of a function, the address after it is
+  // another's.
+  const std::string all = bench.output("backtrace sync");
+  EXPECT_NE(all.find("\n"
+                     "    0000000000001080 odo::(anonymous namespace)::"
+                     "rest(odo::Bed&, void (*)(int))+0x80\n"
+                     "    0000000000001100 odo::(anonymous namespace)::"
+                     "rest(odo::Bed&, void (*)(int))+0x100\n"
+                     "    0000000000001200 void odo::live<void (int)>(unsigned "
+                     "long)+0x100\n"
+                     "    000000000000dead ?\n"
+                     "  0   12  waiting   sync, "),
+            std::string::npos)
+      << all;
+  EXPECT_TRUE(all.ends_with("\n    nothing that can be told\n"));
+  EXPECT_EQ(bench.trouble("backtrace nobody"),
+            "backtrace: nobody: no thread has this name: `threads` lists "
+            "them\n");
+  (void)bench.trouble("backtrace", Status::kUsage);
+  bench.machine.silent_cpu = 0;
+  EXPECT_EQ(bench.trouble("threads"), "threads: CPU 0 does not answer\n");
+  EXPECT_TRUE(bench.console.out.ends_with("  1    0  running   idle\n"));
+  bench.console.typed_meanwhile = "\x03";
+  EXPECT_EQ(bench.run("threads"), Status::kInterrupted);
+}
+
+TEST(MonitorNoDiskTest, MallocShowsEachCpusLane) {
+  EmptyBench bench;
+  EXPECT_EQ(
+      bench.output("malloc"),
+      "mapped   10 MiB\n"
+      "objects  1234 of 9 MiB\n"
+      "kept     96 KiB\n"
+      "CPU      SLABS      MADE     FILLS    DRAINS     POSTS  HARVESTS\n"
+      "  0          3         7        10         8         3         2\n"
+      "  1          3         7        11         8         3         2\n");
+}
+
 TEST(MonitorNoDiskTest, PoweroffAndReboot) {
   EmptyBench bench;
   // The machine here refuses, which is told.

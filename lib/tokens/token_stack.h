@@ -238,6 +238,8 @@ class alignas(64) TokenStack {
     ref.where = where;
     ref.want = want;
     ref.have = have;
+    // Who interrupts us finds below the top only what is all written.
+    std::atomic_signal_fence(std::memory_order_release);
     top_ = &ref + 1;
     return ref;
   }

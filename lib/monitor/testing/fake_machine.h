@@ -138,6 +138,27 @@ class FakeMachine {
     return {300, 18, 6, 0, 0, kLeftOut};
   }
   std::uint64_t uptime_ns() { return uptime; }
+  ThreadAnswer thread(std::uint32_t cpu, std::size_t number, ThreadInfo& info) {
+    if (cpu == silent_cpu) return ThreadAnswer::kNoAnswer;
+    for (const Thread& one : threads) {
+      if (one.cpu != cpu || number-- != 0) continue;
+      info = one.info;
+      return ThreadAnswer::kFound;
+    }
+    return ThreadAnswer::kNoMore;
+  }
+  // Functions of 0x100 bytes each, from 0x1000 on.
+  std::optional<SymbolInfo> symbol(std::uint64_t address) {
+    constexpr std::array<std::string_view, 3> kNames{
+        "odo::(anonymous namespace)::rest(odo::Bed&, void (*)(int))",
+        "void odo::live<void (int)>(unsigned long)", "start"};
+    const std::uint64_t index = (address - 0x1000) / 0x100;
+    if (index >= kNames.size()) return std::nullopt;
+    return SymbolInfo{kNames[index], address % 0x100};
+  }
+  HeapLaneInfo heap_lane(std::uint32_t cpu) {
+    return {10 + cpu, 8, 3, 2, 7, 4};
+  }
   std::optional<console::LogLine> log_line(console::LogCursor& cursor,
                                            std::span<char> room) {
     return log.read(cursor, room);
@@ -146,6 +167,12 @@ class FakeMachine {
   void reboot() { ++reboots; }
   void poweroff(std::uint8_t status) { power_status = status; }
 
+  struct Thread {
+    std::uint32_t cpu;
+    ThreadInfo info;
+  };
+  std::vector<Thread> threads;
+  std::optional<std::uint32_t> silent_cpu;
   console::LogRing<4096> log;  // in nanoseconds
   std::uint64_t objects = 1234;
   std::uint64_t uptime = 1'234'567'890;
