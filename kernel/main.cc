@@ -23,6 +23,7 @@
 #include "kernel/x86_64/interrupts.h"
 #include "kernel/x86_64/keyboard.h"
 #include "kernel/x86_64/log.h"
+#include "kernel/x86_64/machine_check.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/per_cpu.h"
 #include "kernel/x86_64/power.h"
@@ -66,7 +67,8 @@ constinit Stages stages{};
 void start_cpu() {
   x86::detect_features();
   x86::set_fault_stacks(x86::boot_cpu, x86::stack(x86::StackOf::kFault).top,
-                        x86::stack(x86::StackOf::kNmi).top);
+                        x86::stack(x86::StackOf::kNmi).top,
+                        x86::stack(x86::StackOf::kMachineCheck).top);
   x86::load_segments(x86::boot_cpu);
   x86::init_traps();
   x86::load_traps();
@@ -241,6 +243,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint64_t protocol,
   read_boot_information(protocol, information);
   odo::x86::init_ram(boot_info);
   odo::x86::set_up_this_cpu();
+  odo::x86::enable_machine_checks();
   odo::x86::init_heap();
   odo::x86::init_screen(boot_info);
   stages.memory = odo::x86::read_tsc();

@@ -93,6 +93,30 @@ class ReportTest(unittest.TestCase):
                          r"odo::kernel::\(anonymous namespace\)::spin_for_ever"
                          r'\(\)\+0x[0-9a-f]+, in thread "spinner"\n\Z')
 
+    def test_a_machine_check_is_told_as_what_it_is(self) -> None:
+        with machine.boot(Config(extra=("-smp", "2"))) as guest:
+            guest.read_until(machine.PROMPT)
+            # A data read of the first-level cache went wrong on CPU 1, at
+            # 0x1000; its state is lost.
+            guest.qemu("mce 1 2 0xbe00000000000135 5 0x1000 0x8c")
+            text = guest.read_until("backtrace:")
+            self.assertEqual(guest.wait(), 1)
+        self.assertRegex(text, r"exception 18: machine check, error code 0x0, "
+                         r'on CPU 1, in thread "idle"')
+        self.assertIn("  bank 2: uncorrected, processor context corrupt: "
+                      "cache, data read, of data, level 1; "
+                      "status 0xbe00000000000135, address 0x0000000000001000",
+                      text)
+
+    def test_an_nmi_that_nobody_sent_stops_nothing(self) -> None:
+        with machine.boot(Config()) as guest:
+            guest.read_until(machine.PROMPT)
+            for _ in range(3):
+                guest.qemu("nmi")
+                guest.read_until("odo: an NMI that nobody sent, on CPU 0; "
+                                 "going on\r\n")
+            self.assertIn("nobody sent", guest.ask("dmesg"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -220,6 +220,7 @@ boot_tsc: .skip 8
   .section .stacks, "aw", @nobits
   .globl boot_stack_guard, boot_stack_top
   .globl fault_stack_guard, fault_stack_top, nmi_stack_guard, nmi_stack_top
+  .globl machine_check_stack_guard, machine_check_stack_top
   .globl monitor_stack_guard, monitor_stack_top, sync_stack_guard
   .globl sync_stack_top
   .balign 4096
@@ -232,6 +233,9 @@ fault_stack_top:
 nmi_stack_guard: .skip 4096
   .skip 8192
 nmi_stack_top:
+machine_check_stack_guard: .skip 4096
+  .skip 16384
+machine_check_stack_top:
 monitor_stack_guard: .skip 4096
   .skip 65536
 monitor_stack_top:

@@ -19,10 +19,13 @@ struct [[gnu::packed]] TablePointer {
 
 constinit PerCpu boot_cpu{};
 
-void set_fault_stacks(PerCpu& cpu, const void* fault_top, const void* nmi_top) {
+void set_fault_stacks(PerCpu& cpu, const void* fault_top, const void* nmi_top,
+                      const void* machine_check_top) {
   TaskState& task_state = cpu.segments.task_state;
   task_state.interrupt_stacks[kFaultStack - 1] = address_of(fault_top);
   task_state.interrupt_stacks[kNmiStack - 1] = address_of(nmi_top);
+  task_state.interrupt_stacks[kMachineCheckStack - 1] =
+      address_of(machine_check_top);
 }
 
 void load_segments(PerCpu& cpu) {

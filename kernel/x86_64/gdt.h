@@ -17,8 +17,9 @@ inline constexpr std::uint16_t kKernelData = 0x10;
 inline constexpr std::uint16_t kTaskState = 0x18;
 
 // Interrupt stack table slots; 0 means "the running stack".
-inline constexpr std::uint8_t kFaultStack = 1;  // double fault, machine check
+inline constexpr std::uint8_t kFaultStack = 1;  // double fault
 inline constexpr std::uint8_t kNmiStack = 2;
+inline constexpr std::uint8_t kMachineCheckStack = 3;
 
 struct [[gnu::packed]] TaskState {
   std::uint32_t reserved0;
@@ -42,7 +43,8 @@ struct SegmentTables {
 struct PerCpu;
 
 // Before load_segments(): where the CPU's traps find stacks.
-void set_fault_stacks(PerCpu& cpu, const void* fault_top, const void* nmi_top);
+void set_fault_stacks(PerCpu& cpu, const void* fault_top, const void* nmi_top,
+                      const void* machine_check_top);
 // From here on this is `cpu`: GS points at it.
 void load_segments(PerCpu& cpu);
 

@@ -16,6 +16,7 @@ extern const char kernel_begin[], kernel_end[];
 extern char boot_stack_guard[], boot_stack_top[];
 extern char fault_stack_guard[], fault_stack_top[];
 extern char nmi_stack_guard[], nmi_stack_top[];
+extern char machine_check_stack_guard[], machine_check_stack_top[];
 extern char monitor_stack_guard[], monitor_stack_top[];
 extern char sync_stack_guard[], sync_stack_top[];
 }

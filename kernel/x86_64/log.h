@@ -53,6 +53,13 @@ enum class Reporter : std::uint8_t {
 };
 [[nodiscard]] Reporter become_reporter();
 [[nodiscard]] bool is_report_under_way();
+// By this CPU.
+[[nodiscard]] bool is_reporting();
+
+// In an NMI that nobody sent, on this CPU; `control` is what the system control
+// port said. One line, now or when whoever has the console is done with it: it
+// may be us. Of several at once the last is told.
+void log_stray_nmi(std::uint8_t control);
 
 // With a guard.
 void log_one(std::string_view text);

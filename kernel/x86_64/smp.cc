@@ -17,6 +17,7 @@
 #include "kernel/x86_64/kernel_stacks.h"
 #include "kernel/x86_64/local_apic.h"
 #include "kernel/x86_64/log.h"
+#include "kernel/x86_64/machine_check.h"
 #include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/ram.h"
 #include "kernel/x86_64/threads.h"
@@ -115,12 +116,15 @@ constinit std::atomic<CpuWork> work{nullptr};
   const auto idle = map_kernel_stack(kIdleStackBytes, "idle");
   const auto fault = map_kernel_stack(kFaultStackBytes, "fault");
   const auto nmi = map_kernel_stack(kNmiStackBytes, "NMI");
+  const auto machine_check =
+      map_kernel_stack(kFaultStackBytes, "machine check's");
   cpu->heap = make_cpu_heap();
-  if (idle.empty() || fault.empty() || nmi.empty() || cpu->heap == nullptr) {
+  if (idle.empty() || fault.empty() || nmi.empty() || machine_check.empty() ||
+      cpu->heap == nullptr) {
     return false;
   }
   cpu->apic_id = apic_id;
-  set_fault_stacks(*cpu, top_of(fault), top_of(nmi));
+  set_fault_stacks(*cpu, top_of(fault), top_of(nmi), top_of(machine_check));
   starts[start_count++] = {apic_id, top_of(idle), cpu};
   return true;
 }
@@ -380,6 +384,7 @@ void ap_main(odo::x86::PerCpu* cpu) {
   load_segments(*cpu);
   load_traps();
   set_up_this_cpu();
+  enable_machine_checks();
   start_local_apic();
   start_timer();
   CpuState state = CpuState::kStarting;

@@ -31,13 +31,22 @@ struct Stack {
 };
 
 // In the order of their addresses.
-enum class StackOf : std::uint8_t { kBoot, kFault, kNmi, kMonitor, kSync };
-inline constexpr std::size_t kStacks = 5;
+enum class StackOf : std::uint8_t {
+  kBoot,
+  kFault,
+  kNmi,
+  kMachineCheck,
+  kMonitor,
+  kSync
+};
+inline constexpr std::size_t kStacks = 6;
 
 [[nodiscard]] inline std::array<Stack, kStacks> stacks() {
   return {Stack{"boot", boot_stack_guard, boot_stack_top},
           Stack{"fault", fault_stack_guard, fault_stack_top},
           Stack{"NMI", nmi_stack_guard, nmi_stack_top},
+          Stack{"machine check's", machine_check_stack_guard,
+                machine_check_stack_top},
           Stack{"monitor", monitor_stack_guard, monitor_stack_top},
           Stack{"sync", sync_stack_guard, sync_stack_top}};
 }

@@ -10,6 +10,7 @@
 #include "kernel/x86_64/interrupts.h"
 #include "kernel/x86_64/kernel_stacks.h"
 #include "kernel/x86_64/log.h"
+#include "kernel/x86_64/machine_check.h"
 #include "kernel/x86_64/per_cpu.h"
 #include "kernel/x86_64/power.h"
 #include "kernel/x86_64/smp.h"
@@ -27,6 +28,8 @@ namespace {
 
 constexpr unsigned kStubBytes = 16;
 constexpr unsigned kNmi = 2;
+// Says what made the chipset send an NMI, if it did.
+constexpr std::uint16_t kSystemControlPort = 0x61;
 constexpr unsigned kDoubleFault = 8;
 constexpr unsigned kPageFault = 14;
 constexpr unsigned kMachineCheck = 18;
@@ -189,6 +192,7 @@ void print_registers(const TrapFrame& f) {
   if (frame.vector == kPageFault || frame.vector == kDoubleFault) {
     print_guard(fault_address);
   }
+  if (frame.vector == kMachineCheck) print_machine_check();
   print_registers(frame);
   print_backtrace(frame.rip, frame.rbp);
   print_other_cpus();
@@ -220,7 +224,7 @@ void init_traps() {
                      0};
   }
   gates[kDoubleFault].stack = kFaultStack;
-  gates[kMachineCheck].stack = kFaultStack;
+  gates[kMachineCheck].stack = kMachineCheckStack;
   gates[kNmi].stack = kNmiStack;
 
   panic_hook = [](const PanicSite& site) { on_panic(site); };
@@ -251,8 +255,11 @@ void stop_with(std::string_view reason) {
 void trap_entry(odo::x86::TrapFrame* frame) {
   using namespace odo::x86;
   // One CPU has a report to print, and has the others stop.
-  if (frame->vector == kNmi && is_report_under_way()) {
-    stop_this_cpu(frame->rip);
+  if (frame->vector == kNmi) {
+    if (is_reporting()) return;  // it has worse to tell
+    if (is_report_under_way()) stop_this_cpu(frame->rip);
+    log_stray_nmi(in8(kSystemControlPort));
+    return;
   }
   const Handler handler = handlers[frame->vector % kVectors];
   if (handler.call == nullptr) report_exception(*frame);

@@ -29,7 +29,7 @@ FLOORS = {
     "base": 0, "check": 1, "codec": 1,
     "platform": 2,
     "frames": 3, "tokens": 3, "boot": 3, "acpi": 3, "pci": 3, "rtc": 3,
-    "driver": 3, "console": 3,
+    "driver": 3, "console": 3, "machine_check": 3,
     "usched": 3, "kmalloc": 3, "btree": 3,
     "block": 4, "lwkt": 4, "objcache": 4,
     "apic": 4, "virtio": 5, "nvme": 5, "ahci": 5, "hammer2": 5, "partition": 5,
