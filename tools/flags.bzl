@@ -63,9 +63,12 @@ FREESTANDING_COPTS = STANDARD + CLANG_WARNINGS + [
     "-mno-sse2",
 ]
 
-# What only the kernel's own objects add: backtraces by frame pointer, and
-# sections that the linker can drop one by one.
+# What only the kernel's own objects add: backtraces by frame pointer, sections
+# that the linker can drop one by one, and what gdb wants to know (paths as from
+# the repository's root), which the image itself does without.
 KERNEL_CODEGEN = [
+    "-g",
+    "-fdebug-compilation-dir=.",
     "-O2",
     "-fno-omit-frame-pointer",
     "-mno-omit-leaf-frame-pointer",

@@ -37,20 +37,22 @@ _kernel_transition = transition(
 # section stands last in the image, so nothing else moves between the two.
 _LINK = """
 set -eu
-out=$1; script=$2; make_symbols=$3; shift 3
+out=$1; debug=$2; script=$3; make_symbols=$4; shift 4
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 link() {
   ld.lld-19 -static --no-pie -z noexecstack -z max-page-size=4096 --gc-sections \\
     --no-undefined --fatal-warnings --build-id=none --no-dynamic-linker \\
-    -T "$script" -o "$1" --whole-archive $libraries --no-whole-archive "$2"
+    -T "$script" -o "$1" --whole-archive $libraries --no-whole-archive \
+    "$2" ${3:-}
 }
 libraries="$*"
 python3 "$make_symbols" < /dev/null > "$tmp/none.S"
 clang-19 -c "$tmp/none.S" -o "$tmp/none.o"
-link "$tmp/first" "$tmp/none.o"
+link "$tmp/first" "$tmp/none.o" --strip-debug
 llvm-nm-19 --numeric-sort --defined-only --demangle "$tmp/first" | python3 "$make_symbols" > "$tmp/symbols.S"
 clang-19 -c "$tmp/symbols.S" -o "$tmp/symbols.o"
-link "$out" "$tmp/symbols.o"
+link "$out" "$tmp/symbols.o" --strip-debug
+link "$debug" "$tmp/symbols.o"
 """
 
 def _odo_kernel_impl(ctx):
@@ -63,10 +65,15 @@ def _odo_kernel_impl(ctx):
                     libraries.append(archive)
     elf = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.run_shell(
-        outputs = [elf],
+        outputs = [elf, ctx.outputs.debug],
         inputs = libraries + [ctx.file.linker_script, ctx.file._make_symbols],
         command = _LINK,
-        arguments = [elf.path, ctx.file.linker_script.path, ctx.file._make_symbols.path] +
+        arguments = [
+                        elf.path,
+                        ctx.outputs.debug.path,
+                        ctx.file.linker_script.path,
+                        ctx.file._make_symbols.path,
+                    ] +
                     [library.path for library in libraries],
         mnemonic = "OdoKernel",
         progress_message = "Linking kernel %s" % ctx.label.name,
@@ -78,6 +85,8 @@ odo_kernel = rule(
     implementation = _odo_kernel_impl,
     attrs = {
         "deps": attr.label_list(providers = [CcInfo], cfg = _kernel_transition, mandatory = True),
+        # The same, with types, variables and lines: for gdb.
+        "debug": attr.output(mandatory = True),
         "linker_script": attr.label(allow_single_file = [".ld"], mandatory = True),
         "_make_symbols": attr.label(
             default = "//kernel/symbols:make_symbols.py",

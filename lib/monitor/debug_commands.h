@@ -116,8 +116,8 @@ template <class S, class Take>
   Status status = Status::kDone;
   const std::uint32_t count = s.machine.cpu().count;
   for (std::uint32_t cpu = 0; cpu < count; ++cpu) {
+    if (s.interrupted()) return Status::kInterrupted;
     for (std::size_t number = 0;; ++number) {
-      if (s.interrupted()) return Status::kInterrupted;
       ThreadInfo thread;
       const ThreadAnswer answer = s.machine.thread(cpu, number, thread);
       if (answer == ThreadAnswer::kNoMore) break;

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,9 @@ from pathlib import Path
 from tools.front import kvm
 
 KERNEL = os.environ.get("ODO_KERNEL", "bazel-bin/kernel/odonata.elf")
+# The same with types, variables and lines.
+DEBUG_KERNEL = os.environ.get("ODO_KERNEL_DEBUG",
+                              "bazel-bin/kernel/odonata.debug")
 # Made by h2 when the kernel is built.
 DEFAULT_DISK = os.environ.get("ODO_BOOT_DISK", "bazel-bin/testdata/boot.img")
 OVMF = Path(os.environ.get("ODO_OVMF", "/usr/share/OVMF"))
@@ -88,7 +92,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         "else none)")
     parser.add_argument("--gdb", action="store_true",
                         help="wait for gdb on port 1234 before the first "
-                        "instruction")
+                        "instruction; the line that starts it is told")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"),
                         default="auto", help="auto uses KVM only after a guest "
                         "has proved it (default)")
@@ -288,6 +292,12 @@ def qemu_command(arguments: argparse.Namespace, accelerator: str,
     return command
 
 
+def gdb_line() -> str:
+    """What to run in another terminal, from any folder."""
+    return shlex.join(["gdb", "-cd", os.getcwd(), "-x", "tools/gdb/kernel.gdb",
+                       DEBUG_KERNEL])
+
+
 def exit_status(qemu_status: int) -> int:
     """QEMU's exit status as the guest meant it.
 
@@ -347,8 +357,7 @@ def boot(arguments: argparse.Namespace) -> int:
             run_script.write_text(text + "\n", errors="surrogateescape")
         accelerator = kvm.choose(arguments.accel, "qemu-system-x86_64", KERNEL)
         if arguments.gdb:
-            print(f"odo: waiting for gdb: gdb {KERNEL} -ex 'target remote "
-                  ":1234'", file=sys.stderr)
+            print(f"odo: waiting for gdb: {gdb_line()}", file=sys.stderr)
         sys.stdout.flush()
         with _console_relay(run_script is not None) as console_fd:
             command = qemu_command(arguments, accelerator, disks, run_script,

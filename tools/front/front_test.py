@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -264,6 +265,13 @@ class QemuCommandTest(unittest.TestCase):
 
     def test_gdb_waits(self) -> None:
         self.assertIn("-S", self.command("--gdb"))
+
+    def test_gdb_is_told_in_a_line_that_can_be_pasted(self) -> None:
+        words = shlex.split(boot.gdb_line())
+        self.assertEqual(words[:2], ["gdb", "-cd"])
+        self.assertTrue(Path(words[2]).is_absolute())
+        self.assertEqual(words[3:], ["-x", "tools/gdb/kernel.gdb",
+                                     boot.DEBUG_KERNEL])
 
 
 class ExitStatusTest(unittest.TestCase):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""gdb commands for lwkt threads, of a live process or of a core.
+"""gdb commands for lwkt threads, of a live process, of a core, or of the kernel
+in QEMU.
 
     (gdb) source tools/gdb/odo_lwkt.py
     (gdb) odo-cpus
     (gdb) odo-threads
     (gdb) odo-bt NAME | ADDRESS
 
-They look for the machine where the host ground keeps it for each host thread,
-and in frames; `odo-system EXPRESSION` names a System or Cpu where that finds
-nothing. Nothing is written to the process. A thread on its way between two CPUs
+They look for the machine where the kernel keeps it, where the host ground keeps
+it for each host thread, and in frames; `odo-system EXPRESSION` names a System or
+Cpu where that finds nothing. In the kernel each CPU is a thread of gdb's. Nothing is written to the process. A thread on its way between two CPUs
 is in no list, and not shown.
 
 They read by name: System's count_ and cpus_; Cpu's index_, current_, counts_,
@@ -62,6 +63,9 @@ class _Machine:
             if value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
                 value = value.dereference()
             return cls._of(value)
+        found = cls._of_kernel()
+        if found is not None:
+            return found
         with _chosen_frame():
             for thread in gdb.selected_inferior().threads():
                 thread.switch()
@@ -69,6 +73,22 @@ class _Machine:
                 if found is not None:
                     return found
         return None
+
+    @classmethod
+    def _of_kernel(cls):
+        """What kernel/x86_64/threads.cc keeps; null before there are threads."""
+        try:
+            found = gdb.parse_and_eval(
+                "'odo::x86::(anonymous namespace)::threads'")
+        except gdb.error:
+            return None
+        try:
+            is_there = int(found) != 0
+        except gdb.MemoryError:  # not even the kernel is there
+            is_there = False
+        if not is_there:
+            raise gdb.GdbError("the kernel has no threads yet")
+        return cls._of(found)
 
     @classmethod
     def _of_host_thread(cls):
@@ -296,7 +316,8 @@ class OdoBacktrace(gdb.Command):
     def invoke(self, argument, _from_tty):
         thread = self._find(argument)
         if _place(thread) == "running":
-            raise gdb.GdbError(f"{argument} runs: use bt on its host thread")
+            raise gdb.GdbError(f"{argument} runs: use bt on its host thread, "
+                               "or on its CPU")
         context = thread["context_"]
         resume_at = int(context["resume_at"])
         if _has_not_run(resume_at):
