@@ -35,7 +35,9 @@ class LogTest(unittest.TestCase):
 class ThreadsTest(unittest.TestCase):
 
     def test_threads_of_all_cpus_are_told(self) -> None:
-        with machine.boot(Config(extra=("-smp", "3"))) as guest:
+        # Its thread is to sleep, however slow the machine is.
+        config = Config(append="sync=86400", extra=("-smp", "3"))
+        with machine.boot(config) as guest:
             guest.read_until(machine.PROMPT)
             lines = guest.ask("threads").splitlines()
             traces = {name: guest.ask(f"backtrace {name}")

@@ -9,8 +9,9 @@ in QEMU.
 
 They look for the machine where the kernel keeps it, where the host ground keeps
 it for each host thread, and in frames; `odo-system EXPRESSION` names a System or
-Cpu where that finds nothing. In the kernel each CPU is a thread of gdb's. Nothing is written to the process. A thread on its way between two CPUs
-is in no list, and not shown.
+Cpu where that finds nothing. In the kernel each CPU is a thread of gdb's. Nothing
+is written to the process. A thread on its way between two CPUs is in no list, and
+not shown.
 
 They read by name: System's count_ and cpus_; Cpu's index_, current_, counts_,
 all_, dead_ and idle_; Thread's all_hook_, name_, place_, priority_, asleep_on_

@@ -92,8 +92,8 @@ class Description {
     (void)std::snprintf(text, sizeof text, "%03o %u:%u nlink %llu", node.mode,
                         node.uid, node.gid,
                         static_cast<unsigned long long>(node.nlinks));
-    std::string out =
-        escaped(path) + ' ' + std::string(to_string(node.type)) + ' ' + text;
+    std::string out = escaped(path) + ' ' +
+                      std::string(hammer2::to_string(node.type)) + ' ' + text;
     if (node.type == ObjectType::kRegular) {
       (void)std::snprintf(text, sizeof text, " size %llu data %016llx",
                           static_cast<unsigned long long>(node.size_bytes),
