@@ -54,7 +54,8 @@ class Pc {
             device.block_bytes(),
             device.below().is_read_only(),
             unit.content(),
-            unit.is_divided()};
+            unit.is_divided(),
+            x86::is_in_memory(index)};
   }
   [[nodiscard]] Ground& ground() { return ground_; }
   [[nodiscard]] Device& disk_device(std::size_t index) {

@@ -239,7 +239,7 @@ class BootTest(MadeMediaCase):
             self.assertIn(expected, output)
 
     def as_disk(self, path: Path) -> list[str]:
-        return ["-drive", f"file={path},format=raw,if=none,id=m,readonly=on",
+        return ["-drive", f"file={path},format=raw,if=none,id=m,snapshot=on",
                 "-device", "virtio-blk-pci,drive=m,bootindex=0"]
 
     def test_bios_from_a_cd(self) -> None:
@@ -254,8 +254,13 @@ class BootTest(MadeMediaCase):
         self.assertIn("cd0p3@DATA on /\n", result.output.decode())
         self.assertIn(f"{self.digest}  /deep/data\n", result.output.decode())
 
-    def test_bios_from_a_disk(self) -> None:
-        self.check("vd0p3", *self.as_disk(self.usb))
+    def test_bios_from_a_disk_beside_the_machines_own(self) -> None:
+        own = self.folder / "own.img"
+        (self.folder / "nothing").mkdir()
+        h2("create", "--image_size=64M", own, self.folder / "nothing")
+        self.check("vd1p3", "-drive", f"file={own},format=raw,if=none,id=o",
+                   "-device", "virtio-blk-pci,drive=o",
+                   *self.as_disk(self.usb))
 
     def test_bios_from_an_iso_on_a_disk(self) -> None:
         self.check("md0", *self.as_disk(self.iso))

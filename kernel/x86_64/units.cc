@@ -28,6 +28,7 @@ using RamDisk = block::WritableMemoryDevice;
 constinit std::array<Unit*, kMaxUnits> units{};
 constinit std::size_t count = 0;
 constinit std::size_t whole_count = 0;
+constinit std::size_t first_in_memory = 0;
 
 // Null, and told, where there is no room for it.
 Unit* add(const DiskName& name, const DiskFacts& facts,
@@ -151,6 +152,7 @@ void find_units(const boot::BootInfo& info) {
   for (std::size_t i = 0; i < disk_count(); ++i) {
     finder.add_whole(disk_name(i), disk_facts(i), disk(i));
   }
+  first_in_memory = count;
   std::uint32_t number = 0;
   for (const boot::Module& module : info.modules()) {
     const DiskName name("md", number++);
@@ -179,6 +181,8 @@ Unit& unit(std::size_t index) {
   ODO_CHECK(index < count);
   return *units[index];
 }
+
+bool is_in_memory(std::size_t index) { return index >= first_in_memory; }
 
 std::size_t whole_unit_count() { return whole_count; }
 

@@ -68,6 +68,8 @@ void find_units(const boot::BootInfo& info);
 // A disk's parts come right behind it; RAM disks come last.
 [[nodiscard]] std::size_t unit_count();
 [[nodiscard]] Unit& unit(std::size_t index);
+// A RAM disk, or a part of one.
+[[nodiscard]] bool is_in_memory(std::size_t index);
 // Of those that are no parts.
 [[nodiscard]] std::size_t whole_unit_count();
 

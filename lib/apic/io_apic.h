@@ -36,12 +36,12 @@ inline constexpr std::uint64_t kInputMasked = std::uint64_t{1} << 16;
 [[nodiscard]] constexpr std::optional<std::uint64_t> redirection(
     const acpi::Interrupt& how, std::uint8_t vector, std::uint32_t apic_id) {
   constexpr std::uint32_t kEverybody = 0xff;
-  constexpr std::uint64_t kActiveLow = 1u << 13;
-  constexpr std::uint64_t kLevel = 1u << 15;
+  constexpr std::uint64_t kLineActiveLow = 1u << 13;
+  constexpr std::uint64_t kLineIsLevel = 1u << 15;
   if (apic_id >= kEverybody) return std::nullopt;
   return std::uint64_t{apic_id} << 56 | vector |
-         (how.polarity == acpi::Polarity::kLow ? kActiveLow : 0) |
-         (how.trigger == acpi::Trigger::kLevel ? kLevel : 0);
+         (how.polarity == acpi::Polarity::kLow ? kLineActiveLow : 0) |
+         (how.trigger == acpi::Trigger::kLevel ? kLineIsLevel : 0);
 }
 
 template <IoApicRegisters R>

@@ -58,6 +58,9 @@ struct DiskInfo {
   // Parts of it are disks of their own: it isn't looked into for a filesystem
   // unless somebody asks.
   bool is_divided = false;
+  // It, or what it is a part of, was put into memory by who loaded the kernel:
+  // what is written to it is gone at the end.
+  bool in_memory = false;
 };
 
 struct MemoryInfo {

@@ -229,5 +229,40 @@ TEST_F(MonitorWriteTest, ScriptsAreSavedAtTheirEnd) {
   EXPECT_EQ(output("cat f"), "x\n");
 }
 
+// Booted from a stick: its root is in memory, and maybe on a disk as well; the
+// machine's own disk has another.
+TEST(MonitorBroughtTest, TheFilesystemThatCameWithTheKernelIsMounted) {
+  constexpr std::size_t kBytes = std::size_t{64} << 20;
+  std::vector<std::byte> own_bytes(kBytes), stick_bytes(kBytes);
+  Memory own(own_bytes), stick(stick_bytes);
+  ASSERT_TRUE(hammer2::write::testing::format_disk(own, 100));
+  ASSERT_TRUE(hammer2::write::testing::format_disk(stick));
+  std::vector<std::byte> brought_bytes = stick_bytes;
+  Memory brought(brought_bytes);
+  bool fails = false;
+  const auto mounted = [&](std::vector<Memory*> disks, bool is_brought) {
+    using Subject = Monitor<FakeConsole, FakeMachine<Disk>>;
+    FakeConsole console;
+    FakeMachine<Disk> machine;
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+      machine.add_disk("d" + std::to_string(i), "", Disk(*disks[i], fails));
+    }
+    if (is_brought) machine.bring_disk();
+    std::vector<std::byte> room(Subject::kMinMemoryBytes);
+    const auto monitor =
+        std::make_unique<Subject>(console, machine, room, check::Checks());
+    EXPECT_EQ(monitor->mount_any(), Status::kDone);
+    EXPECT_EQ(monitor->run("mount"), Status::kDone);
+    return console.out.substr(0, console.out.find('@'));
+  };
+  EXPECT_EQ(mounted({&own, &stick, &brought}, true), "d1");
+  EXPECT_EQ(mounted({&own, &brought}, true), "d1");
+  EXPECT_EQ(mounted({&own, &stick}, false), "d0");
+  // A module that is none is passed over.
+  std::vector<std::byte> empty_bytes(kBytes);
+  Memory empty(empty_bytes);
+  EXPECT_EQ(mounted({&own, &empty}, true), "d0");
+}
+
 }  // namespace
 }  // namespace odo::monitor

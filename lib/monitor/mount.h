@@ -175,18 +175,56 @@ template <class S>
   return detail::mount_pfs(s, label, given);
 }
 
-// What a machine does by itself when it starts: mounts the first disk that
-// or partition that carries a filesystem, or, where the disks with HAMMER2 on
-// them are volumes of a larger one, all of those together. With no disk at all,
-// nothing happens.
+namespace detail {
+
+// Old headers may be left between the partitions of a disk that has them.
+template <class S>
+[[nodiscard]] bool opens(S& s, std::size_t disk) {
+  return !s.machine.disk(disk).is_divided &&
+         open_disks(s, std::span<const std::size_t>(&disk, 1)).has_value();
+}
+
+// The disk with the filesystem that came with the kernel. One in memory says
+// which that is; where the same is on another disk, one that keeps what is
+// written, it is that.
+template <class S>
+[[nodiscard]] std::optional<std::size_t> find_brought(S& s) {
+  const std::size_t count = s.machine.disk_count();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!s.machine.disk(i).in_memory || !opens(s, i)) continue;
+    const auto wanted = s.fs.info().fsid;
+    for (std::size_t twin = 0; twin < count; ++twin) {
+      const DiskInfo other = s.machine.disk(twin);
+      if (!other.in_memory && !other.read_only && opens(s, twin) &&
+          s.fs.info().fsid == wanted) {
+        return twin;
+      }
+    }
+    return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace detail
+
+// What a machine does by itself when it starts: mounts the filesystem that came
+// with the kernel, if one did; else the first disk or partition that carries
+// one, or, where the disks with HAMMER2 on them are volumes of a larger one,
+// all of those together. With no disk at all, nothing happens.
 template <class S>
 [[nodiscard]] Status mount_any(S& s) {
+  if (const auto brought = detail::find_brought(s)) {
+    const auto one = std::span<const std::size_t>(&*brought, 1);
+    if (auto opened = detail::open_disks(s, one); !opened) {
+      return detail::tell_open_error(s, one, opened.error());
+    }
+    return detail::mount_pfs(s, {}, one);
+  }
   std::array<std::size_t, S::kMaxVolumes> parts;
   std::size_t part_count = 0;
   std::optional<hammer2::Error> first_error;
   std::size_t first_failed = 0;
   for (std::size_t i = 0; i < s.machine.disk_count(); ++i) {
-    // Old headers may be left between its partitions.
     if (s.machine.disk(i).is_divided) continue;
     auto one = std::span<const std::size_t>(&i, 1);
     auto opened = detail::open_disks(s, one);

@@ -102,6 +102,8 @@ class FakeMachine {
     disks_.back().content = content;
     disks_.back().is_divided = is_divided;
   }
+  // Who loaded the kernel brought the disk that was added last.
+  void bring_disk() { disks_.back().in_memory = true; }
 
   std::size_t disk_count() { return disks_.size(); }
   DiskInfo disk(std::size_t i) {
@@ -113,7 +115,8 @@ class FakeMachine {
             disks_[i].device.block_bytes(),
             Device::kReadOnly,
             disks_[i].content,
-            disks_[i].is_divided};
+            disks_[i].is_divided,
+            disks_[i].in_memory};
   }
   Ground& ground() { return ground_; }
   Device& disk_device(std::size_t i) { return disks_[i].device; }
@@ -186,6 +189,7 @@ class FakeMachine {
     Device device;
     std::string_view content = {};
     bool is_divided = false;
+    bool in_memory = false;
   };
   Ground ground_;
   std::deque<Disk> disks_;  // devices stay where they are

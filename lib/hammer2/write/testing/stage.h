@@ -32,7 +32,7 @@ inline constexpr std::string_view kLabel = "DATA";
 }
 
 template <class Disk>
-[[nodiscard]] Result<void> format_disk(Disk& disk) {
+[[nodiscard]] Result<void> format_disk(Disk& disk, std::uint32_t first_id = 1) {
   alignas(64) static std::array<std::byte, format::kVolumeHeaderBytes> memory;
   const std::array<std::string_view, 1> labels = {kLabel};
   FormatOptions options;
@@ -40,7 +40,7 @@ template <class Disk>
   options.boot_bytes = std::uint64_t{8} << 20;
   options.aux_bytes = std::uint64_t{8} << 20;
   for (std::size_t i = 0; i < options.ids.size(); ++i) {
-    options.ids[i].time_low = static_cast<std::uint32_t>(i + 1);
+    options.ids[i].time_low = static_cast<std::uint32_t>(first_id + i);
   }
   Disk* disks[] = {&disk};
   return format_volume<Disk>(disks, options, memory, {});
