@@ -6,6 +6,7 @@ Environment: as boot_test.py.
 """
 
 import re
+import time
 import unittest
 
 from kernel.tests import machine
@@ -39,7 +40,12 @@ class ThreadsTest(unittest.TestCase):
         config = Config(append="sync=86400", extra=("-smp", "3"))
         with machine.boot(config) as guest:
             guest.read_until(machine.PROMPT)
-            lines = guest.ask("threads").splitlines()
+            # It runs for the first time when the monitor waits for a key.
+            for _ in range(20):
+                lines = guest.ask("threads").splitlines()
+                if any("asleep    sync" in line for line in lines):
+                    break
+                time.sleep(0.1)
             traces = {name: guest.ask(f"backtrace {name}")
                       for name in ("sync", "monitor", "idle")}
             self.assertIn("no thread has this name",
