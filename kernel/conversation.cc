@@ -40,8 +40,7 @@ void Conversation::run() {
   SerialConsole::wait_with(wait_for_key, this);
   start(x86::StackOf::kMonitor, "monitor", converse);
   if (sync_ns_ != 0) start(x86::StackOf::kSync, "sync", keep_synced);
-  cpu().run();
-  x86::stop_with("the kernel's threads have ended");
+  x86::run_threads();
 }
 
 bool Conversation::serve_line(unsigned line, const char* name,

@@ -7,13 +7,11 @@
 //      the page's copy.
 // Out: ap_main() in the kernel's half, on the kernel's page tables. A CPU that
 //      is not in the list halts.
-// Origin: Intel SDM vol. 3 §9.4.4 and §10.8.5.
+// Origin: Intel SDM vol. 3 §9.4.4.
 
-#define MSR_EFER 0xc0000080
-#define EFER_LME_NXE 0x900
-#define CR0_PG_WP_NE_MP_PE 0x80010023
+#include "kernel/x86_64/long_mode.inc"
+
 #define CR0_PE 0x1
-#define CR4_PAE 0x20
 
   .section .rodata.ap_boot, "a"
   .globl ap_boot_begin, ap_boot_end, ap_boot_words
@@ -38,16 +36,8 @@ ap_boot_32:
   mov $0x10, %eax
   mov %eax, %ds
   mov %eax, %ss
-  mov $CR4_PAE, %eax
-  mov %eax, %cr4
-  mov (ap_start_tables - ap_boot_begin)(%ebx), %eax
-  mov %eax, %cr3
-  mov $MSR_EFER, %ecx
-  xor %edx, %edx
-  mov $EFER_LME_NXE, %eax
-  wrmsr
-  mov $CR0_PG_WP_NE_MP_PE, %eax
-  mov %eax, %cr0
+  mov (ap_start_tables - ap_boot_begin)(%ebx), %ecx
+  enter_long_mode
   ljmpl *(ap_jump_64 - ap_boot_begin)(%ebx)
 
   .code64

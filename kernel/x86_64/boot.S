@@ -7,8 +7,9 @@
 //      off, on early page tables that map the first 4 GiB three times: at 0, at
 //      the direct map, and (the first 2 GiB of it) at the kernel's own base.
 //      They are writable and executable; paging.cc replaces them at once.
-// Origin: Xen docs/misc/pvh.pandoc; Multiboot2 specification 2.0 §3.1–3.3;
-//         Intel SDM vol. 3 §10.8.5 "Initializing IA-32e Mode".
+// Origin: Xen docs/misc/pvh.pandoc; Multiboot2 specification 2.0 §3.1–3.3.
+
+#include "kernel/x86_64/long_mode.inc"
 
 #define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
 #define MULTIBOOT2_LOADER_MAGIC 0x36d76289
@@ -19,11 +20,6 @@
 
 #define COM1 0x3f8
 #define DEBUG_EXIT 0xf4
-
-#define MSR_EFER 0xc0000080
-#define EFER_LME_NXE 0x900
-#define CR0_PG_WP_NE_MP_PE 0x80010023
-#define CR4_PAE 0x20
 
 // --- What boot loaders look for ---------------------------------------------
   .section .boot.multiboot2, "a"
@@ -125,16 +121,8 @@ enter:
   mov $(early_high + 0x3), %eax
   mov %eax, early_top + 511 * 8
 
-  mov $CR4_PAE, %eax
-  mov %eax, %cr4
-  mov $early_top, %eax
-  mov %eax, %cr3
-  mov $MSR_EFER, %ecx
-  xor %edx, %edx
-  mov $EFER_LME_NXE, %eax
-  wrmsr
-  mov $CR0_PG_WP_NE_MP_PE, %eax
-  mov %eax, %cr0
+  mov $early_top, %ecx
+  enter_long_mode
   lgdt boot_gdt_pointer
   ljmp $0x08, $enter_64
 

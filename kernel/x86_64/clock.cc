@@ -8,13 +8,10 @@
 #include "kernel/x86_64/features.h"
 #include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/per_cpu.h"
+#include "kernel/x86_64/pit.h"
 
 namespace odo::x86 {
 namespace {
-
-constexpr std::uint16_t kPitChannel0 = 0x40;
-constexpr std::uint16_t kPitCommand = 0x43;
-constexpr std::uint32_t kPitHz = 1'193'182;
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 // Comparisons shorter than this are not kept: the timer's step is 0.03% of it.
@@ -70,18 +67,12 @@ constinit bool is_unknowable = false;
 // not have. Nobody listens to it yet.
 [[nodiscard]] std::uint64_t hz_by_pit() {
   constexpr std::uint32_t kTicks = kPitHz / 100;
-  constexpr std::uint32_t kStart = 0xffff;
-  constexpr std::uint8_t kCountOnce = 0x30;  // channel 0, both bytes, mode 0
-  constexpr std::uint8_t kLatch = 0x00;      // channel 0
+  constexpr std::uint16_t kStart = 0xffff;
   constexpr unsigned kMaxReads = 200'000;
-  out8(kPitCommand, kCountOnce);
-  out8(kPitChannel0, kStart & 0xff);
-  out8(kPitChannel0, kStart >> 8);
+  start_pit(kStart);
   const std::uint64_t begin = read_tsc();
   for (unsigned i = 0; i < kMaxReads; ++i) {
-    out8(kPitCommand, kLatch);
-    const std::uint32_t low = in8(kPitChannel0);
-    const std::uint32_t left = low | std::uint32_t{in8(kPitChannel0)} << 8;
+    const std::uint32_t left = pit_ticks_left();
     const std::uint64_t cycles = read_tsc() - begin;
     // An empty bus reads as the start, and so for ever.
     if (kStart - left >= kTicks) return cycles * kPitHz / (kStart - left);

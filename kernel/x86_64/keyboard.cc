@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernel/x86_64/keyboard.h"
 
-#include <array>
 #include <cstdint>
 
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/screen.h"
+#include "lib/base/byte_ring.h"
 #include "lib/console/keyboard.h"
 
 namespace odo::x86 {
@@ -33,9 +33,7 @@ constexpr std::size_t kRingBytes = 256;
 constinit bool is_there = false;
 constinit IrqLock lock{};
 constinit console::Keyboard keyboard ODO_GUARDED_BY(lock){};
-constinit std::array<std::byte, kRingBytes> ring ODO_GUARDED_BY(lock){};
-constinit std::size_t head ODO_GUARDED_BY(lock) = 0;  // next to fill
-constinit std::size_t tail ODO_GUARDED_BY(lock) = 0;  // next to take
+constinit ByteRing<kRingBytes> ring ODO_GUARDED_BY(lock){};
 
 [[nodiscard]] bool wait_until_ready() {
   for (unsigned i = 0; i < kMaxSpins; ++i) {
@@ -66,10 +64,8 @@ void pull() ODO_REQUIRES(lock) {
     if ((status & kStatusFromMouse) != 0) continue;
     const console::KeyPress press = keyboard.take(code);
     if (press.look != console::Look::kNowhere) look(press.look);
-    if (kRingBytes - (head - tail) < press.size) continue;
-    for (const char c : press.text()) {
-      ring[head++ % kRingBytes] = static_cast<std::byte>(c);
-    }
+    if (ring.room() < press.size) continue;
+    for (const char c : press.text()) ring.put(static_cast<std::byte>(c));
   }
 }
 
@@ -102,16 +98,15 @@ void pull_keys() {
 bool has_key() {
   if (!is_there) return false;
   const IrqGuard guard(lock);
-  if (head == tail) pull();
-  return head != tail;
+  if (ring.empty()) pull();
+  return !ring.empty();
 }
 
 std::optional<std::byte> take_key() {
   if (!is_there) return std::nullopt;
   const IrqGuard guard(lock);
-  if (head == tail) pull();
-  if (head == tail) return std::nullopt;
-  return ring[tail++ % kRingBytes];
+  if (ring.empty()) pull();
+  return ring.take();
 }
 
 }  // namespace odo::x86

@@ -63,6 +63,16 @@ class Registers {
 using Apic = apic::LocalApic<Registers>;
 [[nodiscard]] Apic own() { return Apic(Registers()); }
 
+// As an x2APIC or not; false where its registers cannot be reached.
+[[nodiscard]] bool reach(std::uint64_t base, bool as_x2) {
+  is_x2 = as_x2;
+  // Where it is, not where the MADT says that it was.
+  if (!is_x2) page = map_device(base & kBaseAddress, kPageBytes);
+  return is_x2 || page != nullptr;
+}
+
+void ignore(void* /*context*/) {}
+
 // What firmware left, or INIT, made to what this kernel uses. x2APIC cannot be
 // left again but by turning the whole APIC off.
 void enter_mode() {
@@ -81,18 +91,15 @@ void on_error(void* /*context*/) {
 bool init_local_apic(const Firmware& firmware) {
   if (!features().has_apic) return false;
   const std::uint64_t base = read_msr(kApicBaseMsr);
-  is_x2 = features().has_x2apic || (base & kBaseX2) != 0;
-  if (!is_x2) {
-    // Where it is, not where the MADT says that it was.
-    page = map_device(base & kBaseAddress, kPageBytes);
-    if (page == nullptr) return false;
+  if (!reach(base, features().has_x2apic || (base & kBaseX2) != 0)) {
+    return false;
   }
   for (const acpi::LocalNmi& nmi : firmware.madt->local_nmis()) {
     if (nmi.uid != acpi::Madt::kAllProcessors) continue;
     nmi_pin = nmi.pin;
     is_nmi_active_low = nmi.polarity == acpi::Polarity::kLow;
   }
-  set_interrupt_handler(kSpuriousVector, [](void*) {}, nullptr);
+  set_interrupt_handler(kSpuriousVector, ignore, nullptr);
   set_interrupt_handler(kApicErrorVector, on_error, nullptr);
   start_local_apic();
   return true;
@@ -105,7 +112,14 @@ void start_local_apic() {
   if (nmi_pin != kNoPin) apic.pass_nmi(nmi_pin, is_nmi_active_low);
 }
 
-bool uses_x2apic() { return is_x2; }
+void pass_pics_through() {
+  if (!features().has_apic) return;
+  const std::uint64_t base = read_msr(kApicBaseMsr);
+  if ((base & kBaseEnabled) == 0 || !reach(base, (base & kBaseX2) != 0)) return;
+  set_interrupt_handler(kSpuriousVector, ignore, nullptr);
+  own().pass_external(kSpuriousVector);
+}
+
 std::uint32_t local_apic_id() { return own().id(); }
 bool can_interrupt(std::uint32_t apic_id) { return own().can_name(apic_id); }
 

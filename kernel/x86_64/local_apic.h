@@ -2,8 +2,9 @@
 // This CPU's local APIC: interrupts to other CPUs, the end of interrupts, and
 // the timer's registers.
 //
-// Contexts: init_local_apic() once, on the boot CPU; start_local_apic() once on
-//   each other; the rest after that, on any CPU, interrupts off.
+// Contexts: init_local_apic() or pass_pics_through() once, on the boot CPU;
+//   start_local_apic() once on each other; the rest after that, on any CPU,
+//   interrupts off.
 // Failure: init_local_apic() says false where there is none, or its registers
 //   cannot be reached; then the rest is not called.
 // Origin: Intel SDM vol. 3 chapter 11.
@@ -19,8 +20,10 @@ namespace odo::x86 {
 [[nodiscard]] bool init_local_apic(const Firmware& firmware);
 // The others do as the boot CPU did.
 void start_local_apic();
+// Instead of both: leaves the APIC as firmware has it, and lets the 8259's
+// interrupts through it. Some firmware leaves that pin masked.
+void pass_pics_through();
 
-[[nodiscard]] bool uses_x2apic();
 [[nodiscard]] std::uint32_t local_apic_id();
 [[nodiscard]] bool can_interrupt(std::uint32_t apic_id);
 

@@ -97,12 +97,13 @@ struct Leaf {
   return {&table[index_of(at, 12)], kPageBytes};
 }
 
-// With the lock: maps [at, at + length) to physical memory in pages no larger
-// than `max_page`. What is mapped already stays as it is: each window has one
-// set of rights and one distance between virtual and physical.
-[[nodiscard]] bool map_locked(std::uint64_t at, std::uint64_t physical,
-                              std::uint64_t length, Entry rights,
-                              std::uint64_t max_page) {
+// Maps [at, at + length) to physical memory in pages no larger than
+// `max_page`. What is mapped already stays as it is: each window has one set
+// of rights and one distance between virtual and physical.
+[[nodiscard]] bool map(std::uint64_t at, std::uint64_t physical,
+                       std::uint64_t length, Entry rights,
+                       std::uint64_t max_page) {
+  const IrqGuard guard(tables_lock);
   ODO_CHECK((rights & kNoExecute) != 0 || (rights & kWritable) == 0);
   const std::uint64_t end = at + length;
   while (at < end) {
@@ -123,13 +124,6 @@ struct Leaf {
     physical += step;
   }
   return true;
-}
-
-[[nodiscard]] bool map(std::uint64_t at, std::uint64_t physical,
-                       std::uint64_t length, Entry rights,
-                       std::uint64_t max_page) {
-  const IrqGuard guard(tables_lock);
-  return map_locked(at, physical, length, rights, max_page);
 }
 
 [[nodiscard]] bool map_section(const char* begin, const char* end,

@@ -62,7 +62,6 @@ struct alignas(64) PerCpu {
 
   // Changed by the CPU and by who waits for it.
   std::atomic<CpuState> state{CpuState::kStarting};
-  PerCpu* next = nullptr;  // to be started
 };
 
 [[nodiscard]] inline PerCpu& this_cpu() {

@@ -2,8 +2,6 @@
 #include "kernel/x86_64/pic.h"
 
 #include "kernel/x86_64/cpu.h"
-#include "kernel/x86_64/features.h"
-#include "kernel/x86_64/paging.h"
 #include "kernel/x86_64/traps.h"
 #include "kernel/x86_64/vectors.h"
 #include "lib/base/check.h"
@@ -15,23 +13,6 @@ constexpr std::uint16_t kFirstCommand = 0x20;
 constexpr std::uint16_t kFirstData = 0x21;
 constexpr std::uint16_t kSecondCommand = 0xa0;
 constexpr std::uint16_t kSecondData = 0xa1;
-
-constexpr std::uint32_t kApicBaseMsr = 0x1b;
-constexpr std::uint64_t kApicBaseEnabled = 1u << 11;
-constexpr std::uint64_t kApicBaseX2 = 1u << 10;
-constexpr std::uint32_t kApicSpurious = 0xf0;
-constexpr std::uint32_t kApicLint0 = 0x350;
-constexpr std::uint32_t kX2ApicFirstMsr = 0x800;
-
-void write_apic(std::uint64_t base, std::uint32_t offset, std::uint32_t value) {
-  if ((base & kApicBaseX2) != 0) {
-    write_msr(kX2ApicFirstMsr + offset / 16, value);
-    return;
-  }
-  volatile std::byte* page = map_device(base & 0x000ffffffffff000, 4096);
-  if (page == nullptr) return;
-  *reinterpret_cast<volatile std::uint32_t*>(page + offset) = value;
-}
 
 void ignore(void*) {}
 
@@ -55,18 +36,6 @@ void mask_pics() {
   out8(kSecondData, 0xff);
   set_interrupt_handler(kPicFirstVector + 7, ignore, nullptr);
   set_interrupt_handler(kPicFirstVector + 15, ignore, nullptr);
-}
-
-// Some firmware leaves the pin masked; BIOSes pass it through.
-void pass_pics_through() {
-  if (!features().has_apic) return;
-  const std::uint64_t base = read_msr(kApicBaseMsr);
-  if ((base & kApicBaseEnabled) == 0) return;
-  constexpr std::uint32_t kSoftwareEnabled = 1u << 8;
-  constexpr std::uint32_t kExternalInterrupt = 7u << 8;
-  set_interrupt_handler(kSpuriousVector, ignore, nullptr);
-  write_apic(base, kApicSpurious, kSoftwareEnabled | kSpuriousVector);
-  write_apic(base, kApicLint0, kExternalInterrupt);
 }
 
 void unmask_pic_line(unsigned line) {

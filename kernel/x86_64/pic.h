@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The two 8259 interrupt controllers, behind the local APIC's first pin: what
-// serves machines without an I/O APIC, and is masked on the others.
+// serves machines without an I/O APIC, and is masked on the others. The way to
+// the CPU is the local APIC's (local_apic.h).
 //
 // Contexts: boot and interrupt, one CPU, interrupts off.
-// Origin: Intel 8259A data sheet; Intel SDM vol. 3 §11.5.1 (LINT0 as ExtINT).
+// Origin: Intel 8259A data sheet.
 #pragma once
 
 namespace odo::x86 {
 
 // Moves the lines away from the exceptions and masks them all.
 void mask_pics();
-// After it: opens the way to the CPU.
-void pass_pics_through();
 // Lets `line` (0–7) through.
 void unmask_pic_line(unsigned line);
 // Ends the interrupt of `line` (0–15), if it was one: a line that drops before

@@ -54,8 +54,7 @@ void SerialPort::pull_locked() {
   for (unsigned i = 0; is_present_ && i < kRingBytes; ++i) {
     if ((in8(base_ + kStatus) & kStatusReceived) == 0) return;
     const std::byte byte{in8(base_ + kData)};
-    if (head_ - tail_ == kRingBytes) continue;
-    ring_[head_++ % kRingBytes] = byte;
+    input_.put(byte);
   }
 }
 
@@ -66,15 +65,14 @@ void SerialPort::pull_received() {
 
 bool SerialPort::has_input() {
   const IrqGuard guard(input_lock_);
-  if (head_ == tail_) pull_locked();
-  return head_ != tail_;
+  if (input_.empty()) pull_locked();
+  return !input_.empty();
 }
 
 std::optional<std::byte> SerialPort::take() {
   const IrqGuard guard(input_lock_);
-  if (head_ == tail_) pull_locked();
-  if (head_ == tail_) return std::nullopt;
-  return ring_[tail_++ % kRingBytes];
+  if (input_.empty()) pull_locked();
+  return input_.take();
 }
 
 void SerialPort::wait_for_room() {

@@ -11,13 +11,13 @@
 // Origin: National Semiconductor PC16550D data sheet, register descriptions.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 #include "kernel/x86_64/lock.h"
+#include "lib/base/byte_ring.h"
 #include "lib/base/bytes.h"
 
 namespace odo::x86 {
@@ -67,9 +67,7 @@ class SerialPort {
   bool is_stuck_ = false;
   unsigned room_bytes_ = 0;  // FIFO places known to be free
   IrqLock input_lock_;
-  std::uint32_t head_ ODO_GUARDED_BY(input_lock_) = 0;  // next to fill
-  std::uint32_t tail_ ODO_GUARDED_BY(input_lock_) = 0;  // next to take
-  std::array<std::byte, kRingBytes> ring_ ODO_GUARDED_BY(input_lock_){};
+  ByteRing<kRingBytes> input_ ODO_GUARDED_BY(input_lock_);
 };
 
 // COM1: conversation and diagnostics. COM2: what a run script prints.

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <bit>
-#include <new>
 
 #include "kernel/x86_64/cpu.h"
 #include "kernel/x86_64/heap.h"
@@ -69,12 +68,12 @@ KernelSystem& start_threads() {
   const unsigned cpus = running_cpus();
   const auto storage = kernel_heap().allocate_bytes(
       KernelSystem::storage_bytes(cpus), KernelSystem::storage_alignment());
-  void* const place =
-      kernel_heap().allocate(sizeof(KernelSystem), alignof(KernelSystem));
-  if (storage.empty() || place == nullptr) {
+  if (!storage.empty()) {
+    threads = kernel_heap().make<KernelSystem>(storage, cpus);
+  }
+  if (threads == nullptr) {
     stop_with("no memory for threads: give the machine more");
   }
-  threads = ::new (place) KernelSystem(storage, cpus);
   release_cpus(run_this_cpu);
   return *threads;
 }

@@ -2,10 +2,9 @@
 // The kernel's threads: lib/lwkt over all CPUs that run, and threads that serve
 // interrupts.
 //
-//   KernelSystem& system = start_threads();   // the others run theirs from
-//   here
+//   KernelSystem& system = start_threads();  // from here on the others run
 //   ... make and start threads of CPU 0 ...
-//   run_threads();                            // and so does this one
+//   run_threads();                           // and so does this one
 //
 // Contexts: start_threads() and run_threads() once, on the boot CPU;
 //   start_interrupt_thread() on the boot CPU, before run_threads(), or in a

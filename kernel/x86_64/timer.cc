@@ -10,6 +10,7 @@
 #include "kernel/x86_64/local_apic.h"
 #include "kernel/x86_64/lock.h"
 #include "kernel/x86_64/per_cpu.h"
+#include "kernel/x86_64/pit.h"
 #include "kernel/x86_64/vectors.h"
 #include "lib/apic/timer.h"
 
@@ -24,11 +25,6 @@ constexpr std::uint32_t kMostTicks = ~std::uint32_t{0};
 constexpr std::uint32_t kEnoughTicks = 1000;
 constexpr unsigned kMaxLooks = 10'000'000;
 
-constexpr std::uint16_t kPitChannel0 = 0x40;
-constexpr std::uint16_t kPitCommand = 0x43;
-constexpr std::uint8_t kPitCountOnce = 0x30;  // channel 0, both bytes, mode 0
-constexpr unsigned kPitLine = 0;
-constexpr std::uint64_t kPitHz = 1'193'182;
 constexpr std::uint64_t kLongestPitNs = 50'000'000;
 static_assert(kLongestPitNs * kPitHz / 1'000'000'000 < 0xffff);
 
@@ -81,12 +77,9 @@ void learn_rate() ODO_REQUIRES(rate_lock) {
          ns % kNanosecondsPerSecond * hz / kNanosecondsPerSecond;
 }
 
-void start_pit(std::uint64_t wait_ns) {
-  const std::uint64_t ticks =
-      1 + std::min(wait_ns, kLongestPitNs) * kPitHz / kNanosecondsPerSecond;
-  out8(kPitCommand, kPitCountOnce);
-  out8(kPitChannel0, static_cast<std::uint8_t>(ticks));
-  out8(kPitChannel0, static_cast<std::uint8_t>(ticks >> 8));
+[[nodiscard]] std::uint16_t pit_ticks(std::uint64_t wait_ns) {
+  return static_cast<std::uint16_t>(1 + std::min(wait_ns, kLongestPitNs) *
+                                            kPitHz / kNanosecondsPerSecond);
 }
 
 void ring(void* context) {
@@ -123,7 +116,7 @@ void set_timer(std::uint64_t deadline_ns) {
   const std::uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
   switch (kind) {
     case Kind::kPit:
-      start_pit(wait_ns);
+      start_pit(pit_ticks(wait_ns));
       break;
     case Kind::kApicCounter: {
       const apic::TimerSetting setting =

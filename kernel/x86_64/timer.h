@@ -6,10 +6,9 @@
 // Contexts: init_timer() at boot; start_timer() once on each other CPU, before
 //   its first set_timer(); set_timer() on the CPU, interrupts off.
 // Units: nanoseconds since power-on (clock.h).
-// Failure: where the speed of the cycle counter is not known no interrupt
-// comes. It may come early, and
-//   after a wait of which the hardware can do only a part: who waits looks at
-//   the clock and sets it again.
+// Failure: where the speed of the cycle counter is not known, no interrupt
+//   comes. It may come early, as of a long wait the hardware may do a part: who
+//   waits looks at the clock and sets it again.
 // Origin: Intel SDM vol. 3 §11.5.4; 8254 data sheet (channel 0, mode 0).
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who has which interrupt vector. Higher ones go first (by sixteens); all are
-// below those of docs/interrupts.md's table end.
+// Who has which interrupt vector (docs/interrupts.md). Of several that wait,
+// those of the higher sixteen go first.
 //
 // Contexts: any.
 #pragma once

@@ -143,6 +143,14 @@ TEST(LocalApicTest, StartEndsWhatFirmwareLeftAndMasksItsOwnSources) {
   }
 }
 
+TEST(LocalApicTest, AnExternalControllerIsLetThroughAndNothingElseTouched) {
+  FakeLocal fake;
+  LocalApic apic{LocalRegisters(fake)};
+  apic.pass_external(0xff);
+  EXPECT_EQ(fake.writes,
+            (Writes{{Register::kSpurious, 0x1ff}, {Register::kLint0, 0x700}}));
+}
+
 TEST(LocalApicTest, StartTouchesNoVectorThatIsNotThere) {
   FakeLocal fake;
   fake.values[Register::kVersion] = 0x30010;

@@ -79,6 +79,7 @@ inline constexpr std::uint32_t kXapicEverybody = 0xff;
 // Which bits of a local vector say what.
 inline constexpr std::uint32_t kMasked = 1u << 16;
 inline constexpr std::uint32_t kDeliverNmi = 4u << 8;
+inline constexpr std::uint32_t kDeliverExternal = 7u << 8;
 inline constexpr std::uint32_t kActiveLow = 1u << 13;
 inline constexpr std::uint32_t kTimerOnce = 0;
 inline constexpr std::uint32_t kTimerTscDeadline = 2u << 17;
@@ -126,6 +127,13 @@ class LocalApic {
   void pass_nmi(unsigned pin, bool is_active_low) {
     registers_.write(pin == 0 ? Register::kLint0 : Register::kLint1,
                      kDeliverNmi | (is_active_low ? kActiveLow : 0));
+  }
+
+  // Instead of start(): by its first pin come the interrupts of a controller
+  // that tells the vector itself. All else stays as it was.
+  void pass_external(std::uint8_t spurious_vector) {
+    registers_.write(Register::kSpurious, kSoftwareEnabled | spurious_vector);
+    registers_.write(Register::kLint0, kDeliverExternal);
   }
 
   void end_of_interrupt() { registers_.write(Register::kEndOfInterrupt, 0); }

@@ -9,9 +9,8 @@
 //   without the line feed. kMaxLineBytes at most: what is longer goes on as a
 //   line of its own. Lines without text are not kept.
 // Invariants:
-//   R1. oldest_ <= open_ <= end_ <= oldest_ + RingBytes, all of them counted
-//   from
-//       the first byte ever written;
+//   R1. oldest_ <= open_ <= end_ <= oldest_ + RingBytes, counted from the first
+//       byte ever written;
 //   R2. whole lines lie one after the other from oldest_ to open_, where the
 //       one that is being written begins.
 // Failure: none; what was overwritten is told to who reads.

@@ -113,6 +113,16 @@ Status tell_open_error(S& s, std::span<const std::size_t> disks,
   return s.end_error();
 }
 
+// Opens the disks and shows the tree, or tells why not.
+template <class S>
+[[nodiscard]] Status mount_disks(S& s, std::string_view label,
+                                 std::span<const std::size_t> disks) {
+  if (auto opened = open_disks(s, disks); !opened) {
+    return tell_open_error(s, disks, opened.error());
+  }
+  return mount_pfs(s, label, disks);
+}
+
 }  // namespace detail
 
 // Makes what was changed durable, and forgets what is mounted.
@@ -169,10 +179,7 @@ template <class S>
   auto given = std::span<const std::size_t>(disks).first(count);
   // What a disk did not take is lost: the reader knows, and may go on.
   (void)save_changes(s, "mount");
-  if (auto opened = detail::open_disks(s, given); !opened) {
-    return detail::tell_open_error(s, given, opened.error());
-  }
-  return detail::mount_pfs(s, label, given);
+  return detail::mount_disks(s, label, given);
 }
 
 namespace detail {
@@ -214,11 +221,7 @@ template <class S>
 template <class S>
 [[nodiscard]] Status mount_any(S& s) {
   if (const auto brought = detail::find_brought(s)) {
-    const auto one = std::span<const std::size_t>(&*brought, 1);
-    if (auto opened = detail::open_disks(s, one); !opened) {
-      return detail::tell_open_error(s, one, opened.error());
-    }
-    return detail::mount_pfs(s, {}, one);
+    return detail::mount_disks(s, {}, std::span(&*brought, 1));
   }
   std::array<std::size_t, S::kMaxVolumes> parts;
   std::size_t part_count = 0;
@@ -239,11 +242,7 @@ template <class S>
     }
   }
   auto together = std::span<const std::size_t>(parts).first(part_count);
-  if (part_count > 1) {
-    auto opened = detail::open_disks(s, together);
-    if (opened) return detail::mount_pfs(s, {}, together);
-    return detail::tell_open_error(s, together, opened.error());
-  }
+  if (part_count > 1) return detail::mount_disks(s, {}, together);
   if (!first_error) return Status::kDone;
   return detail::tell_open_error(
       s, std::span<const std::size_t>(&first_failed, 1), *first_error);

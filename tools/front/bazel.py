@@ -24,16 +24,18 @@ def build(config: str, labels: list[str]) -> bool:
          "--ui_event_filters=-info", *labels], check=False).returncode == 0
 
 
+def _info(*words: str) -> str:
+    return subprocess.run(
+        [BAZEL, "info", "--ui_event_filters=-info", *words],
+        capture_output=True, text=True, check=True).stdout.strip()
+
+
 def output_base() -> Path:
     """Where Bazel keeps all that is this checkout's."""
-    return Path(subprocess.run(
-        [BAZEL, "info", "--ui_event_filters=-info", "output_base"],
-        capture_output=True, text=True, check=True).stdout.strip())
+    return Path(_info("output_base"))
 
 
 def output_folder(config: str) -> str:
     """Where that configuration's programs lie. The bazel-bin link itself may
     point at another configuration's tree by the time they run."""
-    return subprocess.run(
-        [BAZEL, "info", f"--config={config}", "bazel-bin"],
-        capture_output=True, text=True, check=True).stdout.strip()
+    return _info(f"--config={config}", "bazel-bin")
