@@ -4,6 +4,7 @@
 // Contexts: one thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -124,10 +125,10 @@ class Pc {
       case x86::CensusAnswer::kFound:
         break;
     }
-    for (std::size_t i = 0; i < facts->token_count; ++i) {
-      const lwkt::TokenFacts& token = facts->tokens[i];
-      tokens_[i] = {token.name, token.is_shared, token.is_held};
-    }
+    std::ranges::transform(
+        facts->token_list(), tokens_.begin(), [](const auto& token) {
+          return monitor::TokenInfo{token.name, token.is_shared, token.is_held};
+        });
     info = {facts->name,
             state_of(*facts),
             facts->priority,

@@ -6,8 +6,7 @@
 //   const Place place = place_of(layout, apic_id);
 //
 // Contexts: any. Pure but for the questions to `cpuid`.
-// Failure: none; where CPUID says nothing, each CPU is a package of its own,
-// and
+// Failure: none; where CPUID says nothing, each CPU is a package of its own;
 //   what cannot be (fields wider than an id) is cut.
 // Complexity: at most kMaxLevels questions a leaf.
 // Origin: Intel SDM vol. 3 §9.9 (leaves 0x1F, 0xB, 4 and 1); AMD APM vol. 3
