@@ -346,13 +346,15 @@ class Catalogue {
     const auto meta = visit.inode();
     if (meta && visit.tree != Tree::kVolume) {
       add_version(*meta, ref.offset(), ref.modify_tid, pfs, source);
+      const std::string_view name = visit.inode_name();
       if (visit.tree == Tree::kDirectory &&
-          ref.key >= format::kDirhashVisible) {
+          ref.key >= format::kDirhashVisible &&
+          audit::entry_name_fits(ref.key, name)) {
         add_name({.inum = meta->inum,
                   .parent = visit.inum,
                   .tid = ref.modify_tid,
-                  .text = visit.inode_name().data(),
-                  .length = meta->name_len,
+                  .text = name.data(),
+                  .length = static_cast<std::uint16_t>(name.size()),
                   .pfs = pfs,
                   .source = source});
       }

@@ -43,6 +43,7 @@ struct Recovered {
   std::map<std::string, std::string> files;
   std::vector<Code> lost;
   ScanTotals scanned;
+  std::size_t names = 0;  // of anything
   bool opened = false;
   bool ready = false;  // the memory suffices
   bool full = false;
@@ -73,6 +74,7 @@ struct Recovered {
     catalogue->finish();
     lost = listener.codes;
     scanned = catalogue->scanned();
+    names = catalogue->names().size();
     full = catalogue->full();
     std::vector<std::byte> store_memory(8 << 20);
     BlockStore<TestMedium::Device, VerifyChecks> store{VerifyChecks()};
@@ -229,6 +231,18 @@ TEST(Catalogue, FindsTheInodesBehindADamagedIndex) {
     const std::string n = std::to_string(i);
     EXPECT_EQ(recovered.content("current alone @/f" + n), "file " + n);
   }
+}
+
+// An inode in the place of a directory entry that calls itself nothing at all.
+TEST(Catalogue, TakesNoEmptyName) {
+  ImageBuilder image;
+  format::Inode nameless = ImageBuilder::embedded(1024, "text");
+  const format::Blockref ref =
+      image.put(BlockType::kInode, bytes_of(nameless), format::dirhash("name"));
+  format::Inode root = ImageBuilder::directory(1);
+  image.attach(root, {ref});
+  image.finish(root);
+  EXPECT_EQ(Recovered(image.bytes()).names, 0U);
 }
 
 TEST(Catalogue, WorksWithoutAnyHeader) {

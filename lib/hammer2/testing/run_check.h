@@ -96,9 +96,10 @@ class CheckObserver {
   audit::Progress last_;
 };
 
-// Memory for checks, made once: it isn't touched before it is used.
+// Memory for checks, made once: it isn't touched before it is used. Fuzzers
+// have it too, which may not ask for more than 64 MiB.
 inline MutableBytes check_memory() {
-  static constexpr std::size_t kBytes = std::size_t{96} << 20;
+  static constexpr std::size_t kBytes = std::size_t{48} << 20;
   static const auto memory =
       std::make_unique_for_overwrite<std::byte[]>(kBytes);
   return {memory.get(), kBytes};
