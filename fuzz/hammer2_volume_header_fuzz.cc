@@ -117,9 +117,13 @@ void open(const Container& container) {
     all_have_one = all_have_one && best.has_value();
     const audit::HeaderScan scan =
         audit::scan_headers(device, d, checks, buffer);
+    const bool has_read =
+        best && device.read(*best * format::kVolumeHeaderStride, buffer);
+    // Some of these may have been refused what the others could read.
+    if (meter.exhausted()) return;
     ODO_CHECK(scan.best == best);
     if (!opened) continue;
-    ODO_CHECK(best && device.read(*best * format::kVolumeHeaderStride, buffer));
+    ODO_CHECK(has_read);
     const auto id = field<std::uint8_t>(buffer, offsetof(Header, volu_id));
     if (id == 0) ODO_CHECK(volumes->info().header == *best);
   }
