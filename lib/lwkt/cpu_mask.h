@@ -154,9 +154,11 @@ class AtomicCpuMask {
     const std::uint64_t word = words_[CpuMask::word_of(cpu)].load(order);
     return (word & CpuMask::bit_of(cpu)) != 0;
   }
-  [[nodiscard]] CpuMask load(std::memory_order order) const {
+  // As far as CPUs below `count` may be in it.
+  [[nodiscard]] CpuMask load(std::memory_order order,
+                             unsigned count = CpuMask::kMaxCpus) const {
     CpuMask mask;
-    for (unsigned i = 0; i < CpuMask::kWords; ++i) {
+    for (unsigned i = 0; i * CpuMask::kWordBits < count; ++i) {
       mask.set_word(i, words_[i].load(order));
     }
     return mask;

@@ -33,6 +33,7 @@ FLOORS = {
     "usched": 3, "kmalloc": 3, "btree": 3,
     "block": 4, "lwkt": 4, "objcache": 4,
     "apic": 4, "virtio": 5, "nvme": 5, "ahci": 5, "hammer2": 5, "partition": 5,
+    "pmap": 5,
     "monitor": 6,
 }
 _QUOTED_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
