@@ -60,10 +60,17 @@ namespace detail {
   return name;
 }
 
-// A call that is the last instruction of its function returns into the next.
+// The function that a frame is in, and how far. Where a thread goes on may be
+// the first instruction of one that has not begun; a call that is the last
+// instruction of its function returns into the next.
 template <class S>
-[[nodiscard]] auto caller_at(S& s, std::uint64_t return_address) {
-  return s.machine.symbol(return_address - 1);
+[[nodiscard]] auto function_of(S& s, const ThreadInfo& thread,
+                               std::size_t frame) {
+  const bool goes_on = frame == 0 && thread.state != ThreadState::kRunning;
+  const std::uint64_t back = goes_on ? 0 : 1;
+  auto function = s.machine.symbol(thread.frames[frame] - back);
+  if (function) function->offset += back;
+  return function;
 }
 
 template <class S>
@@ -87,7 +94,7 @@ void print_thread(S& s, std::uint32_t cpu, const ThreadInfo& thread) {
     s.out.text(", on 0x").hex(thread.asleep_on, 16);
   }
   if (!thread.frames.empty() && thread.state != ThreadState::kRunning) {
-    if (const auto function = caller_at(s, thread.frames[0])) {
+    if (const auto function = function_of(s, thread, 0)) {
       s.out.text(", in ").escaped(without_parameters(function->name));
     }
   }
@@ -98,10 +105,10 @@ void print_thread(S& s, std::uint32_t cpu, const ThreadInfo& thread) {
 template <class S>
 void print_frames(S& s, const ThreadInfo& thread) {
   if (thread.frames.empty()) s.out.text("    nothing that can be told\n");
-  for (const std::uint64_t address : thread.frames) {
-    s.out.text("    ").hex(address, 16).text(" ");
-    if (const auto function = caller_at(s, address)) {
-      s.out.escaped(function->name).text("+0x").hex(function->offset + 1);
+  for (std::size_t i = 0; i < thread.frames.size(); ++i) {
+    s.out.text("    ").hex(thread.frames[i], 16).text(" ");
+    if (const auto function = function_of(s, thread, i)) {
+      s.out.escaped(function->name).text("+0x").hex(function->offset);
     } else {
       s.out.text("?");
     }

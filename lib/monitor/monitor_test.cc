@@ -431,12 +431,15 @@ TEST(MonitorNoDiskTest, ThreadsAreListedWithWhatTheyWaitFor) {
                                TokenInfo{"super\x07", true, false}};
   constexpr std::array<std::uint64_t, 4> kFrames{0x1080, 0x1100, 0x1200,
                                                  0xdead};
+  // It has not begun: it goes on with its first instruction.
+  constexpr std::array<std::uint64_t, 1> kBegins{0x1200};
   using enum ThreadState;
   bench.machine.threads = {
       {1, {"idle", kRunning, 0, 0, {}, {}}},
       {0, {"sync", kAsleep, 12, 0xffffffff80212340, kTokens, kFrames}},
       {0, {"sync", kWaiting, 12, 0, kTokens, {}}},
-      {0, {"odd\x1b", kPreempted, 30, 0, {}, std::span(kFrames).last(1)}}};
+      {0, {"odd\x1b", kPreempted, 30, 0, {}, std::span(kFrames).last(1)}},
+      {0, {"new", kWaiting, 30, 0, {}, kBegins}}};
   EXPECT_EQ(bench.output("threads"),
             "CPU  PRI  STATE     THREAD\n"
             "  0   12  asleep    sync, on 0xffffffff80212340, "
@@ -444,7 +447,11 @@ TEST(MonitorNoDiskTest, ThreadsAreListedWithWhatTheyWaitFor) {
             "holds vnode, gave up super\\x07 (shared)\n"
             "  0   12  waiting   sync, holds vnode, wants super\\x07 (shared)\n"
             "  0   30  preempted odd\\x1b\n"
+            "  0   30  waiting   new, in start\n"
             "  1    0  running   idle\n");
+  EXPECT_EQ(bench.output("backtrace new"),
+            "  0   30  waiting   new, in start\n"
+            "    0000000000001200 start+0x0\n");
   // Where a call is the last instruction of a function, the address after it is
   // another's.
   const std::string all = bench.output("backtrace sync");
