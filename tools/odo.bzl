@@ -186,6 +186,7 @@ def odo_test(
         tags = [],
         threads = False,
         busy = False,
+        fibers = False,
         **kwargs):
     """A GoogleTest program beside the header that it proves.
 
@@ -203,6 +204,9 @@ def odo_test(
       busy: True where it runs for longer than it compiles under a sanitizer (some
         ten seconds), or on stacks too small for code that isn't optimised:
         optimised there, too.
+      fibers: True where it makes fibers by the thousand. For each ASan would map
+        a second stack, to keep what functions that have returned had: ten times
+        what the test takes else. Then it does so in the long form only.
       **kwargs: as in cc_test.
     """
     # With flags of its own a test parses everything itself.
@@ -215,7 +219,8 @@ def odo_test(
         data = data,
         size = size,
         tags = _with_builds(tags) + ([] if threads else ["notsan"]),
-        deps = deps + ["@gtest//:gtest_main"] + ([] if copts else ["//tools:" + headers]),
+        deps = deps + ["@gtest//:gtest_main"] + ([] if copts else ["//tools:" + headers]) +
+               (["//tools:fibers"] if fibers else []),
         **kwargs
     )
 
