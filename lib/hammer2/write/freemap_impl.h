@@ -57,7 +57,9 @@ Result<void> Freemap<G>::open(Bytes blockset, std::uint64_t allocator_beg,
     of.quads = entries * (kEntryBytes / format::kMaxAllocBytes);
     quads_ += of.quads;
   }
-  cursors_.fill(allocator_beg_ / kEntryBytes);
+  // A header may say that the allocator begins behind the end.
+  cursors_.fill(allocator_beg_ < total_bytes() ? allocator_beg_ / kEntryBytes
+                                               : 0);
   device_block_bytes_ = media_.coarsest_block_bytes();
   return {};
 }
