@@ -3,31 +3,21 @@
 // many of larger ones.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
 #include "lib/btree/sim/programs.h"
+#include "lib/platform/sim/testing/program_test.h"
 
 namespace odo::btree {
 namespace {
 
-class ConcurrentSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class ConcurrentSimTest : public sim::ProgramTest {};
 
-TEST_P(ConcurrentSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(ConcurrentSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, ConcurrentSimTest,
                          ::testing::ValuesIn(sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 // Tests of the tests.
 

@@ -3,32 +3,21 @@
 // of larger ones.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
 #include "lib/hammer2/sim/programs.h"
+#include "lib/platform/sim/testing/program_test.h"
 
 namespace odo::hammer2 {
 namespace {
 
-class SharedCacheSimTest : public ::testing::TestWithParam<sim::NamedProgram> {
-};
+class SharedCacheSimTest : public sim::ProgramTest {};
 
-TEST_P(SharedCacheSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(SharedCacheSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, SharedCacheSimTest,
                          ::testing::ValuesIn(sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 // Tests of the tests: each of these programs is wrong, and is found out.
 

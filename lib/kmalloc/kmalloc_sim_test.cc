@@ -8,27 +8,18 @@
 
 #include "lib/kmalloc/sim/machine.h"
 #include "lib/kmalloc/sim/programs.h"
+#include "lib/platform/sim/testing/program_test.h"
 
 namespace odo::kmalloc {
 namespace {
 
-class KmallocSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class KmallocSimTest : public sim::ProgramTest {};
 
-TEST_P(KmallocSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(KmallocSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, KmallocSimTest,
                          ::testing::ValuesIn(kmalloc_sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 TEST(KmallocScaleTest, AMillionObjectsOn64Cpus) {
   const unsigned runs = std::getenv("ODO_LONG") != nullptr ? 100 : 5;

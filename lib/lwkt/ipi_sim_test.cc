@@ -3,32 +3,22 @@
 // of larger ones. docs/lwkt.md lists what each program proves.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <functional>
 #include <string>
 
 #include "lib/lwkt/sim/ipi_programs.h"
+#include "lib/platform/sim/testing/program_test.h"
 
 namespace odo::lwkt {
 namespace {
 
-class IpiSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class IpiSimTest : public sim::ProgramTest {};
 
-TEST_P(IpiSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(IpiSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, IpiSimTest,
                          ::testing::ValuesIn(ipi_sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 // A test of the tests: each of these programs is wrong, and is found out.
 TEST(IpiSimMisuseTest, APassiveCallInterruptsNobody) {

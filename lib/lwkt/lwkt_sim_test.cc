@@ -3,31 +3,21 @@
 // programs, and many of larger ones.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
 #include "lib/lwkt/sim/programs.h"
+#include "lib/platform/sim/testing/program_test.h"
 
 namespace odo::lwkt {
 namespace {
 
-class LwktSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class LwktSimTest : public sim::ProgramTest {};
 
-TEST_P(LwktSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(LwktSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, LwktSimTest,
                          ::testing::ValuesIn(lwkt_sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 // --- tests of the tests: each of these programs is wrong, and is found out
 

@@ -3,30 +3,19 @@
 // of larger ones. docs/pmap.md lists what each program proves.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
+#include "lib/platform/sim/testing/program_test.h"
 #include "lib/pmap/sim/programs.h"
 
 namespace odo::pmap {
 namespace {
 
-class PmapSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class PmapSimTest : public sim::ProgramTest {};
 
-TEST_P(PmapSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(PmapSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, PmapSimTest,
                          ::testing::ValuesIn(pmap_sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 }  // namespace
 }  // namespace odo::pmap

@@ -3,31 +3,21 @@
 // ones. docs/tokens.md lists what each program proves.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
+#include "lib/platform/sim/testing/program_test.h"
 #include "lib/tokens/sim/programs.h"
 
 namespace odo::tokens {
 namespace {
 
-class TokenSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class TokenSimTest : public sim::ProgramTest {};
 
-TEST_P(TokenSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(TokenSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, TokenSimTest,
                          ::testing::ValuesIn(sim_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 // What must be found: misuse is a failure with both places in it, whatever the
 // schedule.

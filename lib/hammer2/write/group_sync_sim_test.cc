@@ -2,31 +2,21 @@
 // GroupSync in the simulator, and wrong ones, which must be found out.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
 #include "lib/hammer2/write/sim/group_sync_programs.h"
+#include "lib/platform/sim/testing/program_test.h"
 
 namespace odo::hammer2::write {
 namespace {
 
-class GroupSyncSimTest : public ::testing::TestWithParam<sim::NamedProgram> {};
+class GroupSyncSimTest : public sim::ProgramTest {};
 
-TEST_P(GroupSyncSimTest, Holds) {
-  const sim::NamedProgram& program = GetParam();
-  const sim::Report report = sim::explore(program.options, program.run);
-  EXPECT_TRUE(report.ok()) << report.text();
-  if (program.options.mode == sim::Mode::kExhaustive) {
-    EXPECT_TRUE(report.complete) << report.text();
-  }
-  std::printf("%s: %s\n", program.name.c_str(), report.text().c_str());
-}
+TEST_P(GroupSyncSimTest, Holds) { holds(); }
 
 INSTANTIATE_TEST_SUITE_P(Programs, GroupSyncSimTest,
                          ::testing::ValuesIn(group_sync_programs()),
-                         [](const auto& info) {
-                           return sim::identifier_of(info.param.name);
-                         });
+                         sim::name_of_program);
 
 // Tests of the tests.
 template <SyncFault Fault>
