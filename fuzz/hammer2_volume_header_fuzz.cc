@@ -118,7 +118,8 @@ void open(const Container& container) {
     const audit::HeaderScan scan =
         audit::scan_headers(device, d, checks, buffer);
     const bool has_read =
-        best && device.read(*best * format::kVolumeHeaderStride, buffer);
+        opened && best &&
+        device.read(*best * format::kVolumeHeaderStride, buffer);
     // Some of these may have been refused what the others could read.
     if (meter.exhausted()) return;
     ODO_CHECK(scan.best == best);

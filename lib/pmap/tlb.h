@@ -29,9 +29,8 @@
 //   changes to tables, then the generation, release (its seq_cst addition); who
 //   arrives and reads it, acquire (its seq_cst load), walks the new tables.
 // Failure: none.
-// Complexity: use() of the space that is loaded already: a comparison.
-// forget():
-//   one call to each CPU that uses the space.
+// Complexity: use() of the space that is loaded already: a comparison. One
+//   call to each CPU that uses the space for forget().
 // Origin: generations as in Linux's arch/x86/mm/tlb.c since 4.14; contexts are
 //   PCIDs, Intel SDM vol. 3 §4.10.
 #pragma once
@@ -47,25 +46,22 @@
 
 namespace odo::pmap {
 
-// Pages of one space that are to be forgotten, or all of it.
+// Pages of one space that are to be forgotten.
 class Batch {
  public:
-  // From about here on it takes less time to forget everything.
+  // From about here on it would take less time to forget everything.
   static constexpr unsigned kMaxPages = 32;
 
+  // Not when it is full.
   void add(std::uint64_t address) {
-    if (count_ == kMaxPages) {
-      forgets_all_ = true;
-    } else {
-      pages_[count_++] = address;
-    }
+    ODO_CHECK(count_ < kMaxPages);
+    pages_[count_++] = address;
   }
   // A table on the way to a page that was added is about to be freed.
   void free_tables() { frees_tables_ = true; }
 
   [[nodiscard]] bool is_empty() const { return count_ == 0; }
   [[nodiscard]] bool is_full() const { return count_ == kMaxPages; }
-  [[nodiscard]] bool forgets_all() const { return forgets_all_; }
   [[nodiscard]] bool frees_tables() const { return frees_tables_; }
   [[nodiscard]] std::span<const std::uint64_t> pages() const {
     return std::span(pages_).first(count_);
@@ -74,7 +70,6 @@ class Batch {
  private:
   std::array<std::uint64_t, kMaxPages> pages_;
   unsigned count_ = 0;
-  bool forgets_all_ = false;
   bool frees_tables_ = false;
 };
 
@@ -180,9 +175,7 @@ class Tlb {
   // Returns when no CPU has to do with the space's tables. Nobody uses the
   // space any more.
   void abandon(Space& space) {
-    Batch everything;
-    everything.free_tables();
-    Request request{this, &space, &everything, kLeave};
+    Request request{this, &space, nullptr, 0};
     lwkt::CpuMask others;
     {
       const typename G::Critical critical(*ground_);
@@ -192,8 +185,6 @@ class Tlb {
   }
 
  private:
-  static constexpr std::uint64_t kLeave = ~std::uint64_t{0};
-
   // What a CPU remembers under a context.
   struct Slot {
     std::uint64_t id = 0;
@@ -211,8 +202,8 @@ class Tlb {
   struct Request {
     Tlb* tlb;
     Space* space;
-    const Batch* batch;
-    std::uint64_t generation;  // or kLeave
+    const Batch* batch;  // null: leave the tables
+    std::uint64_t generation;
   };
 
   // The generation that what is remembered has to be from.
@@ -264,7 +255,7 @@ class Tlb {
   void answer(unsigned cpu, const Request& request) {
     PerCpu& here = cpus_[cpu];
     if (here.loaded != request.space) return;
-    if (request.generation == kLeave) return leave(cpu);
+    if (request.batch == nullptr) return leave(cpu);
     if (here.rests) {
       // Its slot stays behind. But processors may look at tables on their own.
       if (request.batch->frees_tables()) leave(cpu);
@@ -272,8 +263,7 @@ class Tlb {
     }
     Slot& slot = here.slots[here.context];
     if (slot.generation >= request.generation) return;
-    if (!request.batch->forgets_all() &&
-        slot.generation + 1 == request.generation) {
+    if (slot.generation + 1 == request.generation) {
       for (const std::uint64_t page : request.batch->pages()) {
         ground_->forget_page(page);
       }

@@ -257,26 +257,16 @@ inline void use_is_noted_anew(Engine& m) {
 
 // --- tables
 
-// One enters a page in the table that another empties.
-inline void entering_what_is_emptied(Engine& m) {
-  Flat w(2);
+// One enters a page in the table that another empties, or in one beside it
+// below a table that would go as well.
+template <class World>
+void entering_what_is_emptied(Engine& m, unsigned page) {
+  World w(2);
   pmap_set_up(w, {0});
   m.spawn(0, "remover", [&] { pmap_remove(w, 0, 0); });
-  m.spawn(1, "enterer", [&] { pmap_enter(w, 1, 1); });
+  m.spawn(1, "enterer", [&w, page] { pmap_enter(w, page, page); });
   if (m.run() == Engine::Outcome::kFinished &&
-      (w.space.find(0) || !w.space.find(Flat::Machine::address(1)))) {
-    m.fail("not what was entered is there");
-  }
-  pmap_finish(m, w);
-}
-// The same where a table above goes with it.
-inline void entering_what_is_emptied_deep(Engine& m) {
-  Deep w(2);
-  pmap_set_up(w, {0});
-  m.spawn(0, "remover", [&] { pmap_remove(w, 0, 0); });
-  m.spawn(1, "enterer", [&] { pmap_enter(w, 2, 2); });
-  if (m.run() == Engine::Outcome::kFinished &&
-      (w.space.find(0) || !w.space.find(Deep::Machine::address(2)))) {
+      (w.space.find(0) || !w.space.find(World::Machine::address(page)))) {
     m.fail("not what was entered is there");
   }
   pmap_finish(m, w);
@@ -457,9 +447,10 @@ void pmap_mixture(Engine& m) {
       {"entered", exhaustive(2), entered},
       {"no write is lost", exhaustive(2), no_write_is_lost},
       {"use is noted anew", exhaustive(2), use_is_noted_anew},
-      {"entering what is emptied", exhaustive(1), entering_what_is_emptied},
+      {"entering what is emptied", exhaustive(1),
+       [](Engine& m) { entering_what_is_emptied<Flat>(m, 1); }},
       {"entering what is emptied, deep", exhaustive(1),
-       entering_what_is_emptied_deep},
+       [](Engine& m) { entering_what_is_emptied<Deep>(m, 2); }},
       {"entering side by side", exhaustive(1), entering_side_by_side<Flat>},
       {"entering side by side, deep", exhaustive(1),
        entering_side_by_side<Deep>},
