@@ -11,6 +11,7 @@
 
 #include "lib/block/memory_device.h"
 #include "lib/hammer2/filesystem.h"
+#include "lib/hammer2/seal.h"
 #include "lib/hammer2/testing/run_check.h"
 #include "lib/hammer2/write/format_volume.h"
 #include "lib/hammer2/write/host/ground.h"
@@ -112,6 +113,28 @@ TEST_F(VolumeTest, AFormattedVolumeIsCleanAndOpens) {
   open();
   close();
   expect_clean();
+}
+
+// The header's word for where the allocator begins may be any number.
+TEST_F(VolumeTest, AllocatorThatBeginsBehindTheEnd) {
+  constexpr std::uint64_t kBytes = 64 * kMiB;
+  for (const std::uint64_t begin :
+       {kBytes, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
+    format(kBytes);
+    open();
+    put(*root_, "small", bytes_of_text("hello"));
+    close();
+    const auto header =
+        MutableBytes(storage_).first(format::kVolumeHeaderBytes);
+    store_le(header.data() + offsetof(format::VolumeHeader, allocator_beg),
+             begin);
+    seal_header(header, check::Checks{});
+    open();
+    put(*root_, "more", bytes_of_text(std::string(300000, 'x')));
+    close();
+    EXPECT_EQ(get("small"), "hello");
+    EXPECT_EQ(get("more"), std::string(300000, 'x'));
+  }
 }
 
 TEST_F(VolumeTest, WhatIsWrittenIsThereAfterwards) {
