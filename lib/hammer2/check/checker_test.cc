@@ -690,6 +690,22 @@ TEST(CheckerTest, FreeBytesOfTheVolumeHeader) {
   EXPECT_EQ(found.detail, "allocator_free");
 }
 
+// Nor may the header say that something is in use where no freemap does.
+TEST(CheckerTest, FreeBytesWithoutAFreemap) {
+  Sample sample;
+  sample.finish();
+  sample.image.header().freemap_blockset = {};
+  sample.image.header().allocator_free = sample.image.header().allocator_size;
+  sample.image.header().freemap_tid = 0;
+  sample.image.store_header(0);
+  EXPECT_TRUE(sample.run().findings.empty());
+  sample.image.header().allocator_free -= 16384;
+  sample.image.store_header(0);
+  const Found found = sample.only();
+  EXPECT_EQ(found.finding.rule, Rule::kFreemapCount);
+  EXPECT_EQ(found.detail, "allocator_free");
+}
+
 // The header's word for where the allocator begins may be any number.
 TEST(CheckerTest, AllocatorThatBeginsBehindTheEnd) {
   for (const std::uint64_t begin :

@@ -50,13 +50,11 @@ class FreemapAudit {
     totals_ = &totals;
     allocator_beg_ = allocator_beg;
     const RefArray roots(blockset, format::kBlocksetCount);
-    bool any = false;
-    for (std::size_t i = 0; i < roots.size(); ++i) any |= !roots.empty(i);
     tree_.walk(roots, *this);
     // What no leaf speaks of.
     compare_gap(next_key_, volumes_.info().total_bytes);
     const std::uint64_t free = volumes_.info().allocator_bytes - allocated_;
-    if (any && !lost_ && free != volumes_.info().free_bytes) {
+    if (!lost_ && free != volumes_.info().free_bytes) {
       Error at{.code = Code::kBadVolumeHeader};
       at.type = format::BlockType::kVolume;
       at.offset = volumes_.info().header_offset;

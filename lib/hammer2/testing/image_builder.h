@@ -271,7 +271,9 @@ class ImageBuilder {
     header().nvolumes = 1;
     header().fstype = format::kHammer2FsType;
     header().allocator_size = bytes_.size() - format::kZoneReserveBytes;
-    header().allocator_free = bytes_.size() - next_;
+    // Nothing is counted where there is no freemap yet.
+    header().allocator_free =
+        freemap_ ? bytes_.size() - next_ : header().allocator_size;
     header().mirror_tid = kTid;
     header().total_size = bytes_.size();
     header().sroot_blockset.refs[0] = super_root;

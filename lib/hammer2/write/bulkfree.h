@@ -8,8 +8,9 @@
 // Contexts: as volume.h says.
 // Bounds: as space_marks.h says, for up to kMostZones zones at a time; a 64 KiB
 //   block for each level of a tree.
-// Failure: where a block can't be read nothing is freed, as what lies below it
-//   can't be told from what is in use by nobody.
+// Failure: where a block can't be read or can't be where it is said to be
+//   nothing is freed, as what lies below it can't be told from what is in use
+//   by nobody.
 // Origin: hammer2_bulkfree.c (transitions).
 #pragma once
 
@@ -63,6 +64,11 @@ class TreeMarker {
   [[nodiscard]] Result<void> enter(const format::Blockref& ref,
                                    hammer2::Tree in) {
     if (ref.type == format::BlockType::kEmpty) return {};
+    // What is followed is proven as it is read; data are not read, and a size
+    // of anything up to 2^63 bytes would be marked.
+    if (ref.radix() != 0) {
+      ODO_TRY_VOID(media_.volumes().locate(ref, Error::kUnknown));
+    }
     marks_.mark(ref);
     const bool inode = ref.type == format::BlockType::kInode;
     if (!inode && ref.type != format::BlockType::kIndirect) return {};

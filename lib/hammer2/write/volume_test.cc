@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "lib/block/memory_device.h"
 #include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/seal.h"
+#include "lib/hammer2/testing/image_builder.h"
 #include "lib/hammer2/testing/run_check.h"
 #include "lib/hammer2/write/format_volume.h"
 #include "lib/hammer2/write/host/ground.h"
@@ -135,6 +137,43 @@ TEST_F(VolumeTest, AllocatorThatBeginsBehindTheEnd) {
     EXPECT_EQ(get("small"), "hello");
     EXPECT_EQ(get("more"), std::string(300000, 'x'));
   }
+}
+
+// What refers to data is proven where the data are not read too: as the freemap
+// of these images is older than they are, all blocks are marked to open them.
+TEST_F(VolumeTest, MarksNoBlocksThatCannotBe) {
+  const auto code_with = [&](auto change) {
+    hammer2::testing::ImageBuilder image(64 * kMiB);
+    format::Inode file = hammer2::testing::ImageBuilder::file(7, 65536);
+    format::Blockref data =
+        image.put(format::BlockType::kData, bytes_of_text("x"), 0, 16);
+    change(data);
+    image.attach(file, {data});
+    format::Inode root = hammer2::testing::ImageBuilder::directory(1);
+    image.attach(root, {image.indexed(file)});
+    image.finish(root);
+    storage_.assign(image.bytes().begin(), image.bytes().end());
+    disk_ = std::make_unique<Disk>(storage_);
+    Disk* disks[] = {disk_.get()};
+    if (const auto opened = volume_.open(disks, limits_); !opened) {
+      return std::optional(opened.error().code);
+    }
+    EXPECT_TRUE(ok(volume_.bulkfree()));
+    volume_.forget();
+    return std::optional<Code>();
+  };
+  EXPECT_EQ(code_with([](format::Blockref&) {}), std::nullopt);
+  for (const unsigned radix : {9U, 17U, 40U, 63U}) {
+    EXPECT_EQ(code_with([&](format::Blockref& data) {
+                data.data_off = (data.data_off & ~std::uint64_t{63}) | radix;
+              }),
+              Code::kBadBlockSize)
+        << radix;
+  }
+  EXPECT_EQ(code_with([](format::Blockref& data) {
+              data.data_off |= std::uint64_t{1} << 60;
+            }),
+            Code::kBadBlockOffset);
 }
 
 TEST_F(VolumeTest, WhatIsWrittenIsThereAfterwards) {
