@@ -469,6 +469,12 @@ TEST(CheckerTest, InodeName) {
 }
 
 TEST(CheckerTest, InodeFields) {
+  for (std::uint8_t format::InodeMeta::* field :
+       {&format::InodeMeta::comp_algo, &format::InodeMeta::check_algo}) {
+    expect_only(
+        Rule::kInodeField, [&](Sample& s) { s.root.meta.*field = 6; }, "DATA",
+        "/");
+  }
   expect_only(
       Rule::kInodeField, [](Sample& s) { s.small.meta.comp_algo = 4; }, "DATA",
       "/small");
@@ -688,6 +694,19 @@ TEST(CheckerTest, FreeBytesOfTheVolumeHeader) {
   const Found found = with_entry([](format::BmapData&) {}, 16384);
   EXPECT_EQ(found.finding.rule, Rule::kFreemapCount);
   EXPECT_EQ(found.detail, "allocator_free");
+}
+
+// What a header refers to is no newer than it.
+TEST(CheckerTest, TransactionOfTheVolumeHeader) {
+  Sample sample;
+  sample.finish();
+  sample.image.header().mirror_tid -= 1;
+  sample.image.store_header(0);
+  const CheckResult result = sample.run();
+  EXPECT_FALSE(result.findings.empty());
+  for (const Found& found : result.findings) {
+    EXPECT_EQ(found.finding.rule, Rule::kMirrorTid) << found.text;
+  }
 }
 
 // Nor may the header say that something is in use where no freemap does.

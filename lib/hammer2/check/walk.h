@@ -198,6 +198,12 @@ class Walk {
     if (task.depth > kMaxDepth) {
       return bad(task, error_at(Code::kTooDeep, ref, task.inum));
     }
+    // All others are held against what refers to them.
+    if (task.tree == Tree::kVolume &&
+        ref.mirror_tid > volumes_.info().mirror_tid) {
+      reporter_.emit(Rule::kMirrorTid, error_at(Code::kBadKey, ref, task.inum),
+                     ref.mirror_tid, volumes_.info().mirror_tid);
+    }
     const bool data = ref.type == BlockType::kData;
     const Claim claim = space_.claim(
         ref.offset(), ref.radix(), data ? Content::kData : Content::kMeta,
@@ -465,6 +471,15 @@ void Walk<Device, Checks, E, O>::settle_inode(const Task& task,
   const std::uint64_t inode_quota = u64(offsetof(InodeMeta, inode_quota));
   const format::Statistics& stats = task.ref.embed.stats;
   const Error at = error_at(Code::kBadInode, task.ref, record.inum);
+  // What is made in a directory takes these from it, up to the super-root.
+  if (std::to_integer<unsigned>(bytes[offsetof(InodeMeta, comp_algo)] &
+                                std::byte{15}) > 3) {
+    reporter_.emit(Rule::kInodeField, at, text("comp_algo"));
+  }
+  if (std::to_integer<unsigned>(bytes[offsetof(InodeMeta, check_algo)] &
+                                std::byte{15}) > 5) {
+    reporter_.emit(Rule::kInodeField, at, text("check_algo"));
+  }
   if (data_quota != 0 && stats.data_count > data_quota) {
     reporter_.emit(Rule::kQuota, at, stats.data_count, data_quota,
                    text("data_quota"));
@@ -512,12 +527,6 @@ void Walk<Device, Checks, E, O>::judge_inode(const Task& task, Bytes bytes,
   constexpr unsigned kTypes = 0b110'1111'0110;  // bit t: type t is in use
   if (type > 10 || (kTypes >> type & 1) == 0) {
     reporter_.emit(Rule::kInodeField, at, text("type"));
-  }
-  if ((u8(offsetof(InodeMeta, comp_algo)) & 15) > 3) {
-    reporter_.emit(Rule::kInodeField, at, text("comp_algo"));
-  }
-  if ((u8(offsetof(InodeMeta, check_algo)) & 15) > 5) {
-    reporter_.emit(Rule::kInodeField, at, text("check_algo"));
   }
   if ((u8(offsetof(InodeMeta, op_flags)) & format::kInodePfsRoot) != 0) {
     reporter_.emit(Rule::kInodeField, at, text("op_flags"));

@@ -12,8 +12,9 @@ namespace odo::hammer2::write {
 template <Ground G>
 Result<void> ChainCache<G>::open() {
   close();
-  ODO_TRY(super_root_,
-          load(media_.volumes().super_root(), Tree::kVolume, KeyRange{}));
+  format::Blockref ref = media_.volumes().super_root();
+  ref.mirror_tid = std::min(ref.mirror_tid, media_.volumes().info().mirror_tid);
+  ODO_TRY(super_root_, load(ref, Tree::kVolume, KeyRange{}));
   return {};
 }
 
@@ -130,6 +131,9 @@ Result<Chain*> ChainCache<G>::load(const format::Blockref& ref, Tree in,
   for (std::uint32_t i = 0; i < chain->capacity; ++i) {
     if (refs[i].type == format::BlockType::kEmpty) continue;
     if (used != i) refs[used] = refs[i];
+    // No block is newer than what refers to it, whatever it says: what an open
+    // transaction wrote is told by its number.
+    refs[used].mirror_tid = std::min(refs[used].mirror_tid, ref.mirror_tid);
     ++used;
   }
   chain->count = used;

@@ -21,6 +21,13 @@ Result<void> Volume<G>::open(std::span<Device* const> devices,
   ODO_TRY_VOID(dedup_.init(ground_, limits.dedup_entries));
   ODO_TRY_VOID(media_.open(devices, limits.cache_bytes));
   ODO_TRY_VOID(load_header());
+  // No transaction could be told from those before.
+  if (header().mirror_tid == ~std::uint64_t{0}) {
+    Error error{.code = Code::kBadVolumeHeader};
+    error.type = format::BlockType::kVolume;
+    error.offset = header_offset_;
+    return fail(error);
+  }
   ODO_TRY_VOID(freemap_.open(bytes_of(header().freemap_blockset),
                              header().allocator_beg, header().allocator_free));
   if (limits.placement == Placement::kCompact) freemap_.use_any_class();

@@ -176,6 +176,56 @@ TEST_F(VolumeTest, MarksNoBlocksThatCannotBe) {
             Code::kBadBlockOffset);
 }
 
+// What says that it was written by the transaction that begins now would be
+// freed with what that gives up, and written over, though a header refers to
+// it.
+TEST_F(VolumeTest, BlocksOfATransactionToCome) {
+  std::mt19937 random(1);
+  const auto noise = [&](std::size_t size) {
+    std::string made(size, '\0');
+    for (char& c : made) c = static_cast<char>(random());
+    return made;
+  };
+  const std::string content = noise(1'000'000);
+  format(64 * kMiB);
+  open();
+  put(*root_, "file", bytes_of_text(content));
+  close();
+  // As if the header were older than all that it refers to.
+  const MutableBytes header =
+      MutableBytes(storage_).first(format::kVolumeHeaderBytes);
+  std::byte* const tid =
+      header.data() + offsetof(format::VolumeHeader, mirror_tid);
+  store_le(tid, load_le<std::uint64_t>(tid) - 1);
+  store_le(header.data() + offsetof(format::VolumeHeader, freemap_tid),
+           load_le<std::uint64_t>(tid));
+  seal_header(header, check::Checks{});
+  const std::vector<std::byte> old(header.begin(), header.end());
+  open();
+  const auto file = volume_.lookup(*root_, "file");
+  ASSERT_TRUE(ok(file));
+  ASSERT_TRUE(ok(volume_.truncate(**file, 0)));
+  volume_.release(**file);
+  put(*root_, "new", bytes_of_text(noise(5'000'000)));
+  close();
+  // The power went before the new header was there.
+  std::copy(old.begin(), old.end(), header.begin());
+  const std::string got = get("file");
+  EXPECT_TRUE(got == content) << got.substr(0, 100);
+}
+
+TEST_F(VolumeTest, LastTransactionOfAll) {
+  format(64 * kMiB);
+  const auto header = MutableBytes(storage_).first(format::kVolumeHeaderBytes);
+  store_le(header.data() + offsetof(format::VolumeHeader, mirror_tid),
+           ~std::uint64_t{0});
+  seal_header(header, check::Checks{});
+  Disk* disks[] = {disk_.get()};
+  const auto opened = volume_.open(disks, limits_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kBadVolumeHeader);
+}
+
 TEST_F(VolumeTest, WhatIsWrittenIsThereAfterwards) {
   format(64 * kMiB);
   open();
