@@ -11,22 +11,12 @@ _MODES = {
     "freestanding": ["clang++-19"] + FREESTANDING_COPTS,
 }
 
-# The mode that asks for most: what compiles in it has included all that it needs,
-# and other modes then only have to accept it.
-def _strictest(modes):
-    return "freestanding" if "freestanding" in modes else "clang"
-
 def _header_check_impl(ctx):
     context = ctx.attr.library[CcInfo].compilation_context
     stamps = []
     for mode in ctx.attr.modes:
         stamp = ctx.actions.declare_file("{}.{}.ok".format(ctx.label.name, mode))
-        if ctx.attr.alone:
-            how = "alone"
-        elif mode == _strictest(ctx.attr.modes):
-            how = "ordered"
-        else:
-            how = "together"
+        how = "alone" if ctx.attr.alone else "ordered"
 
         # One action for all of them: setting one up costs as much as compiling
         # a small header.
@@ -41,21 +31,17 @@ def _header_check_impl(ctx):
                     "${compile[@]}" -I. -x c++ -fsyntax-only -
                 }
                 reach() { "${compile[@]}" -I. -x c++ -M "$1" | wc -w; }
-                if [[ $how == together ]]; then
-                  check "${headers[@]}" || exit 1
-                elif [[ $how == ordered ]]; then
+                if [[ $how == ordered ]]; then
                   sorted=($(for header in "${headers[@]}"; do
                     printf '%s %s\\n' "$(reach "$header")" "$header"
                   done | sort -n -s -k1,1 | cut -d' ' -f2))
                   ((${#sorted[@]} == count)) && check "${sorted[@]}" || exit 1
                   headers=("${sorted[@]:0:(count + 1) / 2}")
                 fi
-                if [[ $how != together ]]; then
-                  for header in "${headers[@]}"; do
-                    check "$header" ||
-                      { echo "$header: doesn't compile alone" >&2; exit 1; }
-                  done
-                fi
+                for header in "${headers[@]}"; do
+                  check "$header" ||
+                    { echo "$header: doesn't compile alone" >&2; exit 1; }
+                done
                 : > "$stamp"
             """,
             arguments = [
@@ -70,9 +56,9 @@ def _header_check_impl(ctx):
         stamps.append(stamp)
     return [DefaultInfo(files = depset(stamps))]
 
-# Compiles the headers of a library as one source. In the mode that asks for most,
-# the one that includes least comes first, and the half that includes less is also
-# compiled alone, header by header. With //tools:long, all are, in every mode.
+# Compiles the headers of a library as one source in the mode that asks for most: the
+# one that includes least comes first, and the half that includes less is also compiled
+# alone, header by header. With //tools:long, all are, in every mode.
 # The sandbox holds only the headers of declared dependencies, so an include
 # across an undeclared edge, and with it across a floor, fails here.
 _header_check = rule(
@@ -111,11 +97,13 @@ def odo_library(name, hdrs, deps = [], visibility = None, hosted = False, teston
         name = name + "_headers",
         hdrs = hdrs,
         library = ":" + name,
-        # Lint compiles all of them with clang, hosted and together.
-        modes = ["gcc"] + (["clang"] if hosted else ["freestanding"] + select({
-            "//tools:long": ["clang"],
+        # The mode that asks for most: what compiles in it has included all that it
+        # needs. The others only have to accept it, which lint sees of all libraries
+        # at once.
+        modes = ["clang" if hosted else "freestanding"] + select({
+            "//tools:long": ["gcc"] if hosted else ["gcc", "clang"],
             "//conditions:default": [],
-        })),
+        }),
         alone = select({
             "//tools:long": True,
             "//conditions:default": False,

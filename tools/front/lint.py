@@ -203,9 +203,25 @@ def _tidy(headers: list[str]) -> list[str]:
     return errors or [(result.stdout + result.stderr)[-2000:]]
 
 
-def tidy_complaints(_files: list[Path]) -> list[str]:
-    """The headers of all libraries: two halves of those that need an operating
-    system and instantiate more, and the rest."""
+def _gcc(headers: list[str]) -> list[str]:
+    """g++ over all headers in one source."""
+    flags = runpy.run_path("tools/flags.bzl")
+    result = subprocess.run(
+        ["g++-12", *flags["STANDARD"], *flags["GCC_WARNINGS"], "-I.",
+         "-fsyntax-only", "-x", "c++", "-"],
+        input="".join(f'#include "{header}"\n' for header in headers),
+        capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return []
+    errors = re.findall(r"^\S+:\d+:\d+: (?:fatal )?error: .*$", result.stderr,
+                        re.MULTILINE)
+    return errors or [result.stderr[-2000:]]
+
+
+def compiler_complaints(_files: list[Path]) -> list[str]:
+    """The headers of all libraries: under g++ all at once, under clang-tidy two
+    halves of those that need an operating system and instantiate more, and the
+    rest."""
     rule = 'kind("_header_check rule", //...)'
     try:
         everything = _headers_of(rule)
@@ -221,13 +237,14 @@ def tidy_complaints(_files: list[Path]) -> list[str]:
              [header for header in hosted if Path(header).parent not in half],
              sorted(freestanding)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return sorted({complaint for complaints in pool.map(_tidy, parts)
-                       for complaint in complaints})
+        runs = [pool.submit(_tidy, part) for part in parts]
+        runs.append(pool.submit(_gcc, everything))
+        return sorted({complaint for run in runs for complaint in run.result()})
 
 
 RULES: dict[str, Callable[[list[Path]], list[str]]] = {
     "clang-format": format_complaints,
-    "clang-tidy": tidy_complaints,
+    "compilers": compiler_complaints,
     "licence": licence_complaints,
     "floors": floor_complaints,
     "headers": header_complaints,
