@@ -105,6 +105,20 @@ class VolumeSet {
     return static_cast<std::uint8_t>(&volume - volumes_.data());
   }
 
+  // Fills `to` with the copy that a device with one header may have of it.
+  // False where that isn't usable.
+  template <CheckPolicy Checks>
+  [[nodiscard]] static bool read_shadow(Device& device, const Checks& checks,
+                                        MutableBytes to) {
+    return format::has_one_header(device.size_bytes()) &&
+           range_inside(format::kShadowHeaderOffset, to.size(),
+                        device.size_bytes()) &&
+           device.read(format::kShadowHeaderOffset, to) &&
+           field<std::uint64_t>(to, offsetof(Header, magic)) ==
+               format::kVolumeMagic &&
+           crcs_match(checks, to);
+  }
+
  private:
   // What headers of different volumes must say alike.
   struct Common {
@@ -219,13 +233,7 @@ typename VolumeSet<Device>::Choice VolumeSet<Device>::choose(
       choice.best_tid = tid;
     }
   }
-  if (!choice.best && format::has_one_header(device.size_bytes()) &&
-      range_inside(format::kShadowHeaderOffset, buffer.size(),
-                   device.size_bytes()) &&
-      device.read(format::kShadowHeaderOffset, buffer) &&
-      field<std::uint64_t>(buffer, offsetof(Header, magic)) ==
-          format::kVolumeMagic &&
-      crcs_match(checks, buffer)) {
+  if (!choice.best && read_shadow(device, checks, buffer)) {
     choice.best = 0;
     choice.shadow = true;
   }

@@ -7,9 +7,10 @@
 //   ODO_TRY_VOID(medium.open(devices, arena));
 //   ODO_TRY(Bytes header, medium.header(1));
 //
-// A header is mended from a damaged one, whose fields are believed if the
-// volumes fit together by them. Failing that, one lone device is taken for one
-// volume of its own length, without any tree.
+// The copy that a volume with one header may have is shown in that one's place.
+// Where there is none, a header is mended from a damaged one, whose fields are
+// believed if the volumes fit together by them. Failing that, one lone device
+// is taken for one volume of its own length, without any tree.
 //
 // Contexts: thread, one at a time; reads block where the device does.
 // Ownership: devices and memory are the caller's while this is used.
@@ -85,7 +86,7 @@ class Medium {
   [[nodiscard]] Result<void> open(std::span<Given* const> devices,
                                   audit::Arena& arena);
 
-  // Where no header of some device was usable.
+  // Where no header of some device was usable, nor a copy.
   [[nodiscard]] bool mended() const { return mended_; }
   [[nodiscard]] const Volumes& volumes() const { return volumes_; }
   [[nodiscard]] Reader& reader() { return reader_; }
@@ -170,6 +171,13 @@ Result<void> Medium<Given, Checks>::open(std::span<Given* const> devices,
     }
     mends[d] = arena.take<std::byte>(format::kVolumeHeaderBytes);
     if (mends[d].empty()) return fail(Error{.code = Code::kNoMemory});
+    if (Volumes::read_shadow(devices_[d], checks_, mends[d])) {
+      devices_[d].below().stretch(load_le<std::uint64_t>(
+          mends[d].data() + offsetof(Header, volu_size)));
+      devices_[d].overlay(mends[d]);
+      mends[d] = {};
+      continue;
+    }
     if (take_damaged(devices_[d], scan, mends[d])) {
       devices_[d].below().stretch(load_le<std::uint64_t>(
           mends[d].data() + offsetof(Header, volu_size)));

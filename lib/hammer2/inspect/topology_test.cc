@@ -241,6 +241,37 @@ TEST(Medium, MendsADamagedHeader) {
   EXPECT_EQ(walked.record.lines.size(), 11U);
 }
 
+// By the copy of the only header, not by what is left of the header itself.
+TEST(Medium, ShowsTheCopyOfADamagedHeader) {
+  Sample sample;
+  sample.image.store_header(format::kShadowHeaderOffset);
+  sample.image.bytes()[offsetof(format::VolumeHeader, sroot_blockset)] ^=
+      std::byte{1};
+  Walked walked(sample.image.bytes());
+  ASSERT_TRUE(walked.opened);
+  EXPECT_FALSE(walked.medium->mended());
+  EXPECT_TRUE(walked.medium->header(0));
+  EXPECT_EQ(walked.record.lines.size(), 11U);
+}
+
+TEST(Medium, SaysThatAHeaderHasNoMemory) {
+  ImageBuilder image;
+  image.finish(ImageBuilder::directory(1));
+  image.bytes()[3000] ^= std::byte{1};
+  block::MemoryDevice device(image.bytes());
+  block::MemoryDevice* devices[] = {&device};
+  const auto medium = std::make_unique<TestMedium>();
+  // What opening takes, and all of it but for the last header.
+  audit::Arena arena(testing::check_memory());
+  const std::size_t before = arena.left();
+  ASSERT_TRUE(medium->open(devices, arena));
+  const std::size_t taken = before - arena.left();
+  audit::Arena few(testing::check_memory().first(taken - 1));
+  const auto opened = medium->open(devices, few);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kNoMemory);
+}
+
 TEST(Medium, TakesALoneDeviceWithoutAHeaderForAVolume) {
   Sample sample;
   zero_bytes(sample.image.bytes().first(65536));
