@@ -34,8 +34,20 @@ T field(Bytes header, std::size_t offset) {
   return load_le<T>(header.data() + offset);
 }
 
-// The header to be taken, by the letter: the highest transaction, of two alike
-// the first.
+// The magic number and three check codes.
+template <CheckPolicy Checks>
+bool is_good(const Checks& checks, Bytes header) {
+  bool good = field<std::uint64_t>(header, 0) == format::kVolumeMagic;
+  for (const format::HeaderCrc& crc : format::kHeaderCrcs) {
+    good =
+        good && checks.header_crc(header.subspan(crc.begin, crc.length),
+                                  field<std::uint32_t>(header, crc.stored_at));
+  }
+  return good;
+}
+
+// The header to be taken, by the letter: the highest transaction, of
+// two alike the first.
 template <CheckPolicy Checks>
 std::optional<unsigned> newest(SparseDevice& device, const Checks& checks,
                                MutableBytes buffer) {
@@ -43,20 +55,29 @@ std::optional<unsigned> newest(SparseDevice& device, const Checks& checks,
   std::uint64_t best_tid = 0;
   for (unsigned i = 0; i < format::kVolumeHeaderCount; ++i) {
     if (!device.read(i * format::kVolumeHeaderStride, buffer)) continue;
-    if (field<std::uint64_t>(buffer, 0) != format::kVolumeMagic) continue;
-    bool good = true;
-    for (const format::HeaderCrc& crc : format::kHeaderCrcs) {
-      good = good &&
-             checks.header_crc(buffer.subspan(crc.begin, crc.length),
-                               field<std::uint32_t>(buffer, crc.stored_at));
-    }
     const auto tid = field<std::uint64_t>(buffer, offsetof(Header, mirror_tid));
-    if (good && (!best || tid > best_tid)) {
+    if (is_good(checks, buffer) && (!best || tid > best_tid)) {
       best = i;
       best_tid = tid;
     }
   }
   return best;
+}
+
+// Where it is; of a device with one header that isn't good, where its copy is.
+template <CheckPolicy Checks>
+std::optional<std::uint64_t> place_of(std::optional<unsigned> best,
+                                      SparseDevice& device,
+                                      const Checks& checks,
+                                      MutableBytes buffer) {
+  constexpr std::uint64_t kCopy = std::uint64_t{62} << 16;
+  constexpr std::uint64_t kTwoHeaders = (std::uint64_t{2} << 30) + (4U << 20);
+  if (best) return *best * format::kVolumeHeaderStride;
+  if (device.size_bytes() < kTwoHeaders && device.read(kCopy, buffer) &&
+      is_good(checks, buffer)) {
+    return kCopy;
+  }
+  return std::nullopt;
 }
 
 // Where blocks may be, tried at the edges of everything.
@@ -114,19 +135,21 @@ void open(const Container& container) {
   for (std::size_t d = 0; d < devices.all().size(); ++d) {
     SparseDevice& device = *devices.all()[d];
     const auto best = newest(device, checks, buffer);
-    all_have_one = all_have_one && best.has_value();
+    const auto place = place_of(best, device, checks, buffer);
+    all_have_one = all_have_one && place.has_value();
     const audit::HeaderScan scan =
         audit::scan_headers(device, d, checks, buffer);
-    const bool has_read =
-        opened && best &&
-        device.read(*best * format::kVolumeHeaderStride, buffer);
+    const bool has_read = opened && place && device.read(*place, buffer);
     // Some of these may have been refused what the others could read.
     if (meter.exhausted()) return;
     ODO_CHECK(scan.best == best);
     if (!opened) continue;
     ODO_CHECK(has_read);
     const auto id = field<std::uint8_t>(buffer, offsetof(Header, volu_id));
-    if (id == 0) ODO_CHECK(volumes->info().header == *best);
+    if (id == 0) {
+      ODO_CHECK(volumes->info().header == best.value_or(0) &&
+                volumes->info().header_offset == *place);
+    }
   }
   ODO_CHECK(!opened || all_have_one);
   if (!opened) {

@@ -23,6 +23,7 @@
 #include "lib/base/check.h"
 #include "lib/check/xxh64.h"
 #include "lib/hammer2/filesystem.h"
+#include "lib/hammer2/read_ahead.h"
 
 namespace odo::hammer2::fuzz {
 
@@ -146,8 +147,8 @@ class Session {
   [[nodiscard]] Fs& fs() { return *fs_; }
   [[nodiscard]] const Devices& devices() const { return devices_; }
 
-  // An operation, which reads no more than there are blocks to read, times the
-  // depth of a tree.
+  // An operation, which reads no more than there are blocks to read, and blocks
+  // to tell the device of, times the depth of a tree.
   template <class F>
   auto counted(const F& operation) {
     const std::uint64_t before = meter_.reads;
@@ -165,7 +166,8 @@ class Session {
   static std::uint64_t reads_for(const Container& container) {
     constexpr std::uint64_t kDepth = 66;
     constexpr std::uint64_t kRefBytes = 12;  // of one that isn't all zeros
-    return kDepth * (held_bytes(container) / kRefBytes + 8) +
+    return kDepth * (held_bytes(container) / kRefBytes + 8 +
+                     DeviceHints<SparseDevice>::kMaxBlocks) +
            container.volumes.size() * 5;
   }
 
@@ -175,7 +177,9 @@ class Session {
     digest_.add(info.total_bytes);
     digest_.add(info.mirror_tid);
     ODO_CHECK(info.volumes == devices_.all().size());
-    ODO_CHECK((info.usable_headers >> info.header & 1) != 0);
+    ODO_CHECK(info.header_offset == format::kShadowHeaderOffset
+                  ? info.usable_headers == 0
+                  : (info.usable_headers >> info.header & 1) != 0);
     ODO_CHECK(info.free_bytes <= info.allocator_bytes);
     std::uint64_t device_bytes = 0;
     for (const SparseDevice* device : devices_.all()) {
@@ -314,8 +318,9 @@ class Session {
     } else {
       note(whole.error());
     }
+    // The first goes on where the whole ended: the device hears what follows.
     for (const std::uint64_t offset :
-         {std::uint64_t{65530}, size / 2,
+         {std::uint64_t{kWholeBytes}, std::uint64_t{65530}, size / 2,
           size - std::min<std::uint64_t>(size, 1000), size}) {
       const auto got = read(offset, buffer_);
       if (!got) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A volume of a container as a block device that counts what is read of it and
-// fails when told to.
+// fails when told to. What it hears of reads to come must lie in it.
 //
 // Contexts: fuzzers and tests; hosted, one thread.
 // Ownership: refers to the volume and to the meter, which all devices of a
@@ -15,6 +15,7 @@
 #include "fuzz/hammer2/container.h"
 #include "lib/base/bits.h"
 #include "lib/base/bytes.h"
+#include "lib/base/check.h"
 #include "lib/block/device.h"
 
 namespace odo::hammer2::fuzz {
@@ -52,12 +53,17 @@ class SparseDevice {
     return {};
   }
 
+  void will_read(std::uint64_t offset_bytes, std::uint64_t length_bytes) const {
+    ODO_CHECK(length_bytes != 0 &&
+              range_inside(offset_bytes, length_bytes, size_bytes()));
+  }
+
  private:
   const Volume* volume_;
   std::uint32_t block_bytes_;
   Meter* meter_;
 };
-static_assert(block::BlockDevice<SparseDevice>);
+static_assert(block::PrefetchingDevice<SparseDevice>);
 
 // All devices of a container, and pointers to them as open() wants them.
 class Devices {
