@@ -254,22 +254,25 @@ TEST(Medium, ShowsTheCopyOfADamagedHeader) {
   EXPECT_EQ(walked.record.lines.size(), 11U);
 }
 
-TEST(Medium, SaysThatAHeaderHasNoMemory) {
+TEST(Medium, SaysThatItHasTooLittleMemory) {
   ImageBuilder image;
   image.finish(ImageBuilder::directory(1));
   image.bytes()[3000] ^= std::byte{1};
   block::MemoryDevice device(image.bytes());
   block::MemoryDevice* devices[] = {&device};
   const auto medium = std::make_unique<TestMedium>();
-  // What opening takes, and all of it but for the last header.
+  // What opening takes, all of it but for the last header, and too little to
+  // begin.
   audit::Arena arena(testing::check_memory());
   const std::size_t before = arena.left();
   ASSERT_TRUE(medium->open(devices, arena));
   const std::size_t taken = before - arena.left();
-  audit::Arena few(testing::check_memory().first(taken - 1));
-  const auto opened = medium->open(devices, few);
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, Code::kNoMemory);
+  for (const std::size_t bytes : {taken - 1, std::size_t{1000}}) {
+    audit::Arena few(testing::check_memory().first(bytes));
+    const auto opened = medium->open(devices, few);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::kNoMemory);
+  }
 }
 
 TEST(Medium, TakesALoneDeviceWithoutAHeaderForAVolume) {
