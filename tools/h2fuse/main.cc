@@ -217,7 +217,8 @@ void run_writing(const Options& options) {
     Session session(options, server);
     go_on(options);
     server.start();
-    session.serve(options.threads);
+    // One of them may lead a sync.
+    session.serve(options.threads + 1);
   }
   volume.finish();
 }

@@ -96,12 +96,7 @@ WritingServer::WritingServer(h2::ChangedVolume& volume, DamageLog& log,
 }
 
 WritingServer::~WritingServer() {
-  {
-    const Lock lock(mutex_);
-    syncer_.request_stop();
-    mutex_.wake_all();
-  }
-  if (syncer_.joinable()) syncer_.join();
+  syncer_ = {};
   for (const auto& [number, file] : open_) {
     for (std::size_t i = 0; i < file.opens; ++i) {
       volume_->release(*file.inode);
@@ -111,8 +106,8 @@ WritingServer::~WritingServer() {
 }
 
 void WritingServer::start() {
-  syncer_ =
-      std::jthread([this](const std::stop_token& stop) { serve_syncs(stop); });
+  syncer_ = std::jthread(
+      [this](const std::stop_token& stop) { sync_from_time_to_time(stop); });
 }
 
 struct WritingServer::SyncRequest : Syncs::Request {
@@ -120,24 +115,14 @@ struct WritingServer::SyncRequest : Syncs::Request {
   fuse_req_t request;
 };
 
-// No thread that answers requests waits for a device to flush.
-void WritingServer::serve_syncs(const std::stop_token& stop) {
-  using Clock = std::chrono::steady_clock;
+void WritingServer::sync_from_time_to_time(const std::stop_token& stop) {
   const Lock lock(mutex_);
-  Clock::time_point next = Clock::now() + interval_;
   for (;;) {
-    if (syncs_.is_wanted()) {
-      syncs_.serve(mutex_);
-    } else if (stop.stop_requested()) {
-      return;
-    } else if (const auto now = Clock::now(); now < next) {
-      mutex_.wait_for(std::chrono::ceil<std::chrono::milliseconds>(next - now));
-      continue;
-    } else if (!volume_->read_only()) {
-      const auto done = syncs_.sync(mutex_);
-      if (!done) log_.report(done.error());
-    }
-    next = Clock::now() + interval_;
+    pause_.wait_for(mutex_, stop, interval_, [] { return false; });
+    if (stop.stop_requested()) return;
+    if (volume_->read_only()) continue;
+    const auto done = syncs_.sync(mutex_);
+    if (!done) log_.report(done.error());
   }
 }
 
@@ -515,6 +500,7 @@ void WritingServer::help_store() {
   helpers_.push_back(std::move(helper));
 }
 
+// Its thread leads the sync if nobody does; others take requests meanwhile.
 void WritingServer::sync(fuse_req_t request) {
   const Lock lock(mutex_);
   auto* const asked = new SyncRequest;
@@ -524,8 +510,7 @@ void WritingServer::sync(fuse_req_t request) {
   };
   asked->server = this;
   asked->request = request;
-  syncs_.ask(*asked);
-  mutex_.wake_all();
+  syncs_.ask(mutex_, *asked);
 }
 
 WritingServer::Answer<void> WritingServer::change_allocation(

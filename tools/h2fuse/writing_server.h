@@ -20,6 +20,7 @@
 #include <fuse3/fuse_lowlevel.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -133,7 +134,7 @@ class WritingServer {
   Answer<off_t> find(fuse_ino_t number, off_t offset, int whence);
   Answer<void> fill(Page& page, fuse_ino_t number, off_t offset);
   void help_store();
-  void serve_syncs(const std::stop_token& stop);
+  void sync_from_time_to_time(const std::stop_token& stop);
 
   h2::ChangedVolume& volume_;
   DamageLog& log_;
@@ -146,6 +147,7 @@ class WritingServer {
   std::vector<std::unique_ptr<Behind>> helpers_;  // that nobody uses now
 
   std::chrono::seconds interval_;
+  std::condition_variable_any pause_;
   std::jthread syncer_;
 };
 

@@ -14,7 +14,8 @@
 // Invariants:
 //   S1. one thread leads at a time, all fields are under the lock;
 //   S2. a request is answered by a sync that began after it was made: whoever
-//       leads takes the requests that are there when begin_sync() has answered.
+//       leads takes the requests that are there when begin_sync() has answered,
+//   S3. nobody waits while nobody leads.
 // Failure: everyone whose request a sync was for is told what came of it.
 // Bounds: the lock is held to store one block of data at a time, then for what
 //   has changed since and for the inodes and indirect blocks, as many as Limits
@@ -27,6 +28,7 @@
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <utility>
 
 #include "lib/base/list.h"
 #include "lib/hammer2/error.h"
@@ -58,26 +60,16 @@ class GroupSync {
     ListHook hook = {};
   };
 
-  // For everything that was done before. Whoever may be waiting to serve is to
-  // be woken.
-  void ask(Request& request) { waiting_.push_back(request); }
-  [[nodiscard]] bool is_wanted() const { return !waiting_.empty(); }
-
-  // Leads one sync for all who ask until it begins; nothing where somebody else
-  // is leading one.
-  void serve(L& lock) {
-    if (is_led_) return;
-    is_led_ = true;
-    Requests served;
-    const Result<void> result = run(lock, served);
-    while (Request* request = served.pop_front()) {
-      request->tell(*request, result);
-    }
+  // For everything that was done before. Whoever asks while nobody leads does
+  // so, until nobody waits; others come back at once.
+  void ask(L& lock, Request& request) {
+    waiting_.push_back(request);
+    if (std::exchange(is_led_, true)) return;
+    while (!waiting_.empty()) serve(lock);
     is_led_ = false;
-    lock.wake_all();
   }
 
-  // Asks, and comes back with the answer: serves if nobody else does.
+  // Asks, and comes back with the answer.
   [[nodiscard]] Result<void> sync(L& lock) {
     struct Waiter : Request {
       std::optional<Result<void>> answer = {};
@@ -86,19 +78,23 @@ class GroupSync {
     waiter.tell = [](Request& self, const Result<void>& result) {
       static_cast<Waiter&>(self).answer = result;
     };
-    ask(waiter);
-    while (!waiter.answer) {
-      if (is_led_) {
-        lock.wait();
-      } else {
-        serve(lock);
-      }
-    }
+    ask(lock, waiter);
+    while (!waiter.answer) lock.wait();
     return *waiter.answer;
   }
 
  private:
   using Requests = List<Request, &Request::hook>;
+
+  // One sync for all who ask until it begins.
+  void serve(L& lock) {
+    Requests served;
+    const Result<void> result = run(lock, served);
+    while (Request* request = served.pop_front()) {
+      request->tell(*request, result);
+    }
+    lock.wake_all();
+  }
 
   // S2: `served` are those whose changes the sync has.
   [[nodiscard]] Result<void> run(L& lock, Requests& served) {

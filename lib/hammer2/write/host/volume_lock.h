@@ -4,7 +4,6 @@
 // Contexts: any thread.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -19,10 +18,6 @@ class VolumeLock {
 
   void wait() { changed_.wait(*this); }
   void wake_all() { changed_.notify_all(); }
-  // wait() for a time at most.
-  void wait_for(std::chrono::milliseconds time) {
-    changed_.wait_for(*this, time);
-  }
 
  private:
   std::mutex mutex_;

@@ -170,6 +170,28 @@ class SyncScene {
     turn.unlock();
   }
 
+  // One who doesn't wait for the answer.
+  struct Asker : GroupSync<SimVolume, SimWriteBehind, SimTurn>::Request {
+    SyncScene* scene;
+    std::size_t change = 0;
+    bool is_told = false;
+  };
+  void change_and_ask(Asker& asker) {
+    asker.scene = this;
+    asker.tell = [](auto& self, const Result<void>& result) {
+      auto& own = static_cast<Asker&>(self);
+      if (result && !own.scene->volume.is_durable(own.change)) {
+        Engine::current().fail("told that it is durable, and it isn't");
+      }
+      own.is_told = true;
+    };
+    turn.lock();
+    asker.change = volume.change();
+    syncs.ask(turn, asker);
+    turn.unlock();
+  }
+
+  std::array<Asker, 2> askers{};
   SimTurn turn;
   SimVolume volume;
   SimWriteBehind behind;
@@ -245,6 +267,26 @@ void a_flush_fails(Engine& m) {
   }
 }
 
+// Who leads answers those who have gone away, too; whoever that is.
+inline void two_ask_and_go(Engine& m) {
+  SyncWorld w;
+  m.spawn(0, "asks and goes", [&w] { w->change_and_ask(w->askers[0]); });
+  m.spawn(1, "asks and goes", [&w] { w->change_and_ask(w->askers[1]); });
+  if (m.run() == Engine::Outcome::kFinished &&
+      !(w->askers[0].is_told && w->askers[1].is_told)) {
+    m.fail("nobody was told");
+  }
+}
+
+inline void one_asks_and_goes_as_one_waits(Engine& m) {
+  SyncWorld w;
+  m.spawn(0, "asks and goes", [&w] { w->change_and_ask(w->askers[0]); });
+  m.spawn(1, "asks", [&w] { w->change_and_sync(); });
+  if (m.run() == Engine::Outcome::kFinished && !w->askers[0].is_told) {
+    m.fail("nobody was told");
+  }
+}
+
 inline void many_ask(Engine& m) {
   SyncWorld w;
   for (sim::CpuId c = 0; c < 6; ++c) {
@@ -266,6 +308,9 @@ inline void many_ask(Engine& m) {
        one_asks_and_one_changes},
       {"the first flush fails", sim::exhaustive(3), a_flush_fails<0>},
       {"the second flush fails", sim::exhaustive(3), a_flush_fails<1>},
+      {"two ask and go", sim::exhaustive(3), two_ask_and_go},
+      {"one asks and goes as one waits", sim::exhaustive(3),
+       one_asks_and_goes_as_one_waits},
       {"many ask", sim::seeds(sim::Mode::kPct, 2000), many_ask},
   };
 }
