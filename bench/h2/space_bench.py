@@ -33,12 +33,26 @@ _BLOCK = 512  # of a tar
 _CHECK = "check"
 
 
-def tar_of_empty_files(count: int) -> Iterator[bytes]:
-    """1,000 to a folder; in pieces of a folder each."""
+def tar_of_empty_files(count: int, in_folder: int) -> Iterator[bytes]:
+    """`in_folder` to a folder; in pieces of a thousand files."""
     for first in range(0, count, 1000):
-        yield b"".join(_header(f"d{first // 1000}/f{i}".encode())
+        yield b"".join(_header(f"d{i // in_folder}/f{i}".encode())
                        for i in range(first, min(first + 1000, count)))
     yield bytes(2 * _BLOCK)
+
+
+def create(program: Path, image: Path, files: int, in_folder: int) -> None:
+    """An image of empty files, made by h2."""
+    with subprocess.Popen(
+            [str(program), "create", "--image_size", "4G", "--label", "DATA",
+             str(image), "-"], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as make:
+        assert make.stdin is not None
+        for piece in tar_of_empty_files(files, in_folder):
+            make.stdin.write(piece)
+        make.stdin.close()
+    if make.returncode != 0:
+        raise BenchError("h2 create fails")
 
 
 def _header(name: bytes) -> bytes:
@@ -70,16 +84,7 @@ class Volumes:
         script.require(program, LABEL, ())
         self._program = str(program)
         self.many, self.empty = work / "many.img", work / "empty.img"
-        with subprocess.Popen(
-                [self._program, "create", "--image_size", "4G", "--label",
-                 "DATA", str(self.many), "-"], stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as make:
-            assert make.stdin is not None
-            for piece in tar_of_empty_files(files):
-                make.stdin.write(piece)
-            make.stdin.close()
-        if make.returncode != 0:
-            raise BenchError("h2 create fails")
+        create(program, self.many, files, in_folder=1000)
         with self.empty.open("wb") as file:
             file.truncate(4 << 30)
         self.h2("mkfs", "--label=DATA", str(self.empty))

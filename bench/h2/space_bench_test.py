@@ -17,7 +17,7 @@ class WordsTest(unittest.TestCase):
                           "h2/bulkfree-1M-memory"})
 
     def test_the_tree_is_a_tar(self) -> None:
-        pieces = list(space_bench.tar_of_empty_files(2500))
+        pieces = list(space_bench.tar_of_empty_files(2500, 1000))
         self.assertEqual(len(pieces), 4)
         with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
             members = archive.getmembers()

@@ -34,10 +34,12 @@ def main(argv: list[str]) -> int:
                 for label in labels]
     return run.main(["--binaries", *programs, "--programs",
                      "bench/boot_instructions/boot_instructions.py",
+                     "bench/h2/check_bench.py",
                      "bench/h2/create_bench.py",
                      "bench/h2/h2_bench.py",
                      "bench/h2/space_bench.py",
                      "bench/h2fuse/h2fuse_bench.py",
+                     "bench/h2fuse/lookup_bench.py",
                      "bench/h2fuse/write_bench.py",
                      "bench/instructions/instructions.py",
                      "bench/malloc/app_bench.py",
