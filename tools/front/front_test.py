@@ -373,6 +373,16 @@ class LintTest(unittest.TestCase):
         self.assertFalse(lint.licence_complaints(self.write(
             "b.h", "// SPDX-License-Identifier: BSD-3-Clause\n")))
 
+    def test_modes(self) -> None:
+        program = self.write("a.py", "#!/usr/bin/env python3\n")
+        self.assertTrue(lint.mode_complaints(program))
+        program[0].chmod(0o755)
+        self.assertFalse(lint.mode_complaints(program))
+        module = self.write("b.py", "X = 1\n")
+        self.assertFalse(lint.mode_complaints(module))
+        module[0].chmod(0o755)
+        self.assertTrue(lint.mode_complaints(module))
+
     def test_headers(self) -> None:
         self.assertTrue(lint.header_complaints(self.write("a.h", "int x;\n")))
         self.assertTrue(lint.header_complaints(self.write(

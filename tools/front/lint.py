@@ -74,6 +74,19 @@ def licence_complaints(files: list[Path]) -> list[str]:
                 path.read_text(errors="replace").splitlines(True)[:3])]
 
 
+def mode_complaints(files: list[Path]) -> list[str]:
+    """What is to be run says how, and may be; nothing else does."""
+    complaints = []
+    for path in files:
+        with path.open("rb") as file:
+            says_how = file.read(2) == b"#!"
+        if says_how != os.access(path, os.X_OK):
+            complaints.append(f"{path}: begins with #!, but isn't executable"
+                              if says_how else
+                              f"{path}: executable, but doesn't begin with #!")
+    return complaints
+
+
 def header_complaints(files: list[Path]) -> list[str]:
     complaints = []
     for path in _with_suffix(files, (".h",)):
@@ -246,6 +259,7 @@ RULES: dict[str, Callable[[list[Path]], list[str]]] = {
     "clang-format": format_complaints,
     "compilers": compiler_complaints,
     "licence": licence_complaints,
+    "modes": mode_complaints,
     "floors": floor_complaints,
     "headers": header_complaints,
     "unfinished": unfinished_complaints,
