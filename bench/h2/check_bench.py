@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """h2 check beside the hash that it cannot do without.
 
-The trees are those of create_bench: 20,000 small files, and 256 MiB of mixed data.
-Of as many bytes as h2 check reads, xxhsum takes the XXH64, all in one piece; the
+The trees are those of create_bench: 20,000 small files, and a GiB of mixed data. Of
+as many bytes as h2 check reads, xxhsum takes the XXH64, all in one piece; the
 reference's fsck_hammer2 does that block by block and follows references besides.
 `two` are two threads beside one. Everything lies in memory (/dev/shm where there is
 one).
@@ -11,6 +11,7 @@ one).
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,8 +42,8 @@ class Case:
 _CASES = (
     Case("check-20K-one", "small", _HASH),
     Case("check-20K-two", "small", _ONE),
-    Case("check-256M-one", "mixed", _HASH),
-    Case("check-256M-two", "mixed", _ONE),
+    Case("check-1G-one", "mixed", _HASH),
+    Case("check-1G-two", "mixed", _ONE),
 )
 
 
@@ -76,10 +77,15 @@ class Images:
 
     def _make(self, tree: str) -> int:
         folder, image = self._work / tree, self._path(tree, "img")
-        {"small": create_bench.make_small,
-         "mixed": create_bench.make_mixed}[tree](folder)
-        h2_bench.run([self._program, "create", "--image_size", "768M",
+        if tree == "small":
+            create_bench.make_small(folder)
+        else:
+            folder.mkdir()
+            for seed in range(4):
+                create_bench.make_mixed(folder / f"{seed}", seed)
+        h2_bench.run([self._program, "create", "--image_size", "2G",
                       str(image), str(folder)])
+        shutil.rmtree(folder)
         told = subprocess.run(
             [self._program, "check", "--json", str(image)], check=False,
             capture_output=True, text=True)

@@ -78,8 +78,8 @@ def make_small(folder: Path) -> int:
     return SMALL_FILES
 
 
-def make_mixed(folder: Path) -> int:
-    draw = random.Random(2)
+def make_mixed(folder: Path, seed: int = 2) -> int:
+    draw = random.Random(seed)
     folder.mkdir()
     for i in range(64):
         noise = draw.randbytes(4 * _MIB)

@@ -240,7 +240,9 @@ class BlockStore {
   }
 
   // The block's bytes as on media, in raw_ until the next call. What was read
-  // around the block stays there and serves the next call if it can.
+  // around the block stays there and serves the next call if it can. Around a
+  // block that is far from the last it is not worth its copy: inodes in the
+  // order of their names lie anywhere.
   [[nodiscard]] Result<Bytes> read_raw(const format::Blockref& ref,
                                        const Volume& volume,
                                        std::uint64_t inum) {
@@ -248,11 +250,15 @@ class BlockStore {
     const std::uint64_t bytes = std::uint64_t{1} << ref.radix();
     if (offset < raw_offset_ ||
         !range_inside(offset - raw_offset_, bytes, raw_length_)) {
+      const std::uint64_t cluster = align_down(offset, kClusterBytes);
+      const bool is_near = cluster - last_cluster_ <= kClusterBytes;
+      last_cluster_ = cluster;
+      const std::uint64_t alone = volume.device->block_bytes();
       block::Result<void> read;
       // A block lies in one 64 KiB buffer and a volume is made of whole ones,
       // so that neither cover leaves raw_ or the volume.
       for (const std::uint64_t granule :
-           {kClusterBytes, std::uint64_t{volume.device->block_bytes()}}) {
+           {is_near ? kClusterBytes : alone, alone}) {
         const std::uint64_t begin = align_down(offset, granule);
         const std::uint64_t end = align_up(offset + bytes, granule);
         raw_length_ = 0;
@@ -285,7 +291,8 @@ class BlockStore {
   MutableBytes raw_;              // kMaxAllocBytes
   std::uint64_t raw_offset_ = 0;  // of what raw_ holds, all volumes' space
   std::uint64_t raw_length_ = 0;
-  std::uint64_t writes_ = 0;  // that it was told of
+  std::uint64_t last_cluster_ = 0;  // the one that was read from last
+  std::uint64_t writes_ = 0;        // that it was told of
 };
 
 }  // namespace odo::hammer2
