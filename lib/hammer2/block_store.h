@@ -253,23 +253,23 @@ class BlockStore {
       const std::uint64_t cluster = align_down(offset, kClusterBytes);
       const bool is_near = cluster - last_cluster_ <= kClusterBytes;
       last_cluster_ = cluster;
-      const std::uint64_t alone = volume.device->block_bytes();
-      block::Result<void> read;
       // A block lies in one 64 KiB buffer and a volume is made of whole ones,
       // so that neither cover leaves raw_ or the volume.
-      for (const std::uint64_t granule :
-           {is_near ? kClusterBytes : alone, alone}) {
+      const auto read_around = [&](std::uint64_t granule) {
         const std::uint64_t begin = align_down(offset, granule);
         const std::uint64_t end = align_up(offset + bytes, granule);
         raw_length_ = 0;
-        read =
+        const block::Result<void> read =
             volume.device->read(begin - volume.offset, raw_.first(end - begin));
         if (read) {
           raw_offset_ = begin;
           raw_length_ = end - begin;
-          break;
         }
-      }
+        return read;
+      };
+      const std::uint64_t alone = volume.device->block_bytes();
+      block::Result<void> read = read_around(is_near ? kClusterBytes : alone);
+      if (!read && is_near) read = read_around(alone);
       if (!read) return fail(device_error(ref, volume, inum, read.error()));
     }
     return Bytes(raw_).subspan(offset - raw_offset_, bytes);
