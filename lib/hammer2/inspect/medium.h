@@ -171,18 +171,16 @@ Result<void> Medium<Given, Checks>::open(std::span<Given* const> devices,
     }
     mends[d] = arena.take<std::byte>(format::kVolumeHeaderBytes);
     if (mends[d].empty()) return fail(Error{.code = Code::kNoMemory});
-    if (Volumes::read_shadow(devices_[d], checks_, mends[d])) {
-      devices_[d].below().stretch(load_le<std::uint64_t>(
-          mends[d].data() + offsetof(Header, volu_size)));
-      devices_[d].overlay(mends[d]);
-      mends[d] = {};
-      continue;
-    }
-    if (take_damaged(devices_[d], scan, mends[d])) {
+    const bool is_copy = Volumes::read_shadow(devices_[d], checks_, mends[d]);
+    if (is_copy || take_damaged(devices_[d], scan, mends[d])) {
       devices_[d].below().stretch(load_le<std::uint64_t>(
           mends[d].data() + offsetof(Header, volu_size)));
     } else {
       make_header(devices_[d], mends[d]);
+    }
+    if (is_copy) {  // nothing to mend
+      devices_[d].overlay(mends[d]);
+      mends[d] = {};
     }
   }
   // As they are, for the error if nothing helps.
