@@ -46,8 +46,8 @@ bool is_good(const Checks& checks, Bytes header) {
   return good;
 }
 
-// The header to be taken, by the letter: the highest transaction, of
-// two alike the first.
+// The header to be taken, by the letter: the highest transaction, of two alike
+// the first.
 template <CheckPolicy Checks>
 std::optional<unsigned> newest(SparseDevice& device, const Checks& checks,
                                MutableBytes buffer) {
