@@ -90,6 +90,24 @@ Container bad_data_twice() {
   return contain(image.bytes());
 }
 
+// A file of one whole block, which the device refuses to read.
+Container refused_data() {
+  ImageBuilder image;
+  const std::string text(format::kMaxAllocBytes, 'x');
+  Inode file = ImageBuilder::file(1024, text.size());
+  image.attach(file,
+               {image.put(BlockType::kData, testing::as_bytes(text), 0, 16)});
+  Inode root = ImageBuilder::directory(1);
+  image.attach(root,
+               {image.indexed(file),
+                image.dirent("large", 1024, format::ObjectType::kRegular)});
+  image.finish(root);
+  Container container = contain(image.bytes());
+  // The header twice, and two inodes.
+  container.fail_after = 4;
+  return container;
+}
+
 // More files, and more text in their names, than there is memory for.
 Container many_files() {
   constexpr std::uint64_t kFiles = 48;
@@ -134,6 +152,7 @@ int main(int argc, char** argv) {
       store(shared + "copy-of-the-header", copy_of_the_header()) &&
       store(shared + "directory-in-itself", directory_in_itself()) &&
       store(shared + "bad-data-twice", bad_data_twice()) &&
+      store(shared + "refused-data", refused_data()) &&
       store(recover + "header-elsewhere", header_elsewhere()) &&
       store(recover + "many-files", many_files());
   if (!stored) std::fprintf(stderr, "make_built_seeds: cannot write\n");
