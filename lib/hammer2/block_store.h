@@ -93,6 +93,23 @@ class BlockStore {
     ++writes_;
   }
 
+  // What the cache knows that block by.
+  [[nodiscard]] BlockId identify(const format::Blockref& ref, Tree tree) const {
+    BlockId id;
+    id.data_off = ref.data_off;
+    // Identical data may be shared under different keys.
+    id.key = ref.type == format::BlockType::kData ? 0 : ref.key;
+    copy_bytes(id.check, Bytes(ref.check.bytes).first(id.check.size()));
+    if (!has_telling_code(ref)) {
+      store_le(id.check.data() + (id.check.size() - sizeof(writes_)), writes_);
+    }
+    id.type = ref.type;
+    id.methods = ref.methods;
+    id.keybits = ref.keybits;
+    id.tree = static_cast<std::uint8_t>(tree);
+    return id;
+  }
+
   // The block that `ref` refers to, which stands in a tree of kind `tree`. For
   // an indirect block, `range` is what it covers. A data block comes
   // decompressed, of up to 2^keybits bytes; what is missing reads as zeros.
@@ -150,22 +167,6 @@ class BlockStore {
     const format::CheckMethod method = format::check_method(ref.methods);
     return method == format::CheckMethod::kXxhash64 ||
            method == format::CheckMethod::kSha192;
-  }
-
-  [[nodiscard]] BlockId identify(const format::Blockref& ref, Tree tree) const {
-    BlockId id;
-    id.data_off = ref.data_off;
-    // Identical data may be shared under different keys.
-    id.key = ref.type == format::BlockType::kData ? 0 : ref.key;
-    copy_bytes(id.check, Bytes(ref.check.bytes).first(id.check.size()));
-    if (!has_telling_code(ref)) {
-      store_le(id.check.data() + (id.check.size() - sizeof(writes_)), writes_);
-    }
-    id.type = ref.type;
-    id.methods = ref.methods;
-    id.keybits = ref.keybits;
-    id.tree = static_cast<std::uint8_t>(tree);
-    return id;
   }
 
   [[nodiscard]] static bool is_compressed(const format::Blockref& ref) {

@@ -79,6 +79,7 @@ class FileSystem {
       : store_(checks, cache) {}
   FileSystem(const FileSystem&) = delete;
   FileSystem& operator=(const FileSystem&) = delete;
+  ~FileSystem() { lift_fingers(); }
 
   // Finds the newest usable volume header on `devices`, which are all volumes
   // of one filesystem in any order, and takes `memory` for the block cache.
@@ -150,6 +151,17 @@ class FileSystem {
   void read_ahead(const Node& node, std::uint64_t offset, std::size_t length)
   requires block::PrefetchingDevice<Device>;
 
+  // The cache of its own goes with it, and the memory may be gone already.
+  void lift_fingers() {
+    for (Finger<Store>* finger : {&inodes_, &entries_}) {
+      if constexpr (std::is_reference_v<Cache>) {
+        finger->release();
+      } else {
+        finger->forget();
+      }
+    }
+  }
+
   struct NoReadAhead {};
 
   Store store_;
@@ -157,6 +169,8 @@ class FileSystem {
   DirEntry entry_;         // lookup()'s candidate
   Node next_;              // resolve()'s next node
   format::Blockref leaf_;  // the leaf under examination
+  Finger<Store> inodes_;   // node_by_inum()'s
+  Finger<Store> entries_;  // read_directory()'s
   [[no_unique_address]] std::conditional_t<block::PrefetchingDevice<Device>,
                                            ReadAhead, NoReadAhead> ahead_;
 };

@@ -307,6 +307,83 @@ TEST(FileSystemTest, DirectoryCursorsSurvive) {
   EXPECT_FALSE(*at.fs().read_directory(node, cursor, entry));
 }
 
+// Files with every third number of a hundred, two levels of indirect blocks
+// above them, the lower of 16 numbers each.
+Inode sparse_index(ImageBuilder& image, std::uint64_t inum,
+                   std::string_view data) {
+  constexpr std::uint64_t kFirst = 1024;
+  std::vector<Blockref> middle;
+  for (std::uint64_t key = kFirst; key < kFirst + 96; key += 16) {
+    std::vector<Blockref> leaves;
+    for (std::uint64_t i = key; i < key + 16; ++i) {
+      if (i % 3 == 0) {
+        leaves.push_back(image.indexed(ImageBuilder::embedded(i, data)));
+      }
+    }
+    middle.push_back(image.indirect(leaves, key, 4));
+  }
+  Inode root = ImageBuilder::directory(inum);
+  ImageBuilder::set_refs(root, {image.indirect(middle, kFirst, 7)});
+  return root;
+}
+
+// One finger for two trees, asked for anything in any order.
+TEST(FileSystemTest, FingersPointWhereASearchFromTheTopGoes) {
+  ImageBuilder image;
+  const Blockref roots[] = {image.indexed(sparse_index(image, 2000, "one")),
+                            image.indexed(sparse_index(image, 2001, "other"))};
+  Inode root = ImageBuilder::directory(1);
+  image.attach(root, {roots[0], roots[1]});
+  image.finish(root);
+  Mounted at(image);
+  auto& store = at.fs().blocks();
+  Finger<TestFileSystem::Store> finger;
+  std::mt19937 random(7);
+  unsigned held = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const Blockref& tree = roots[random() % 2];
+    const std::uint64_t first = 1000 + random() % 150;
+    const std::uint64_t last = first + random() % 40;
+    Blockref leaf;
+    held +=
+        finger.find(store.identify(tree, Tree::kDirectory), first, last, leaf)
+            ? 1
+            : 0;
+    const auto pointed = first_leaf(store, tree, Tree::kDirectory, 0, first,
+                                    last, leaf, &finger);
+    Blockref expected;
+    const auto searched =
+        first_leaf(store, tree, Tree::kDirectory, 0, first, last, expected);
+    ASSERT_TRUE(pointed && searched);
+    ASSERT_EQ(*pointed, *searched);
+    if (!*searched) continue;
+    ASSERT_EQ(leaf.key, expected.key);
+    ASSERT_EQ(leaf.data_off, expected.data_off);
+  }
+  EXPECT_GT(held, 100U);
+}
+
+// A caller's scope may end its memory before the filesystem that used it.
+TEST(FileSystemTest, GoesAfterItsMemory) {
+  Sample sample;
+  block::MemoryDevice device(sample.image.bytes(), 512);
+  block::MemoryDevice* devices[] = {&device};
+  FileSystem<block::MemoryDevice> fs;
+  for (int i = 0; i < 2; ++i) {
+    std::vector<std::byte> memory(decltype(fs)::kMinMemoryBytes);
+    ASSERT_TRUE(fs.open(devices, memory));
+    Pfs pfs;
+    Node root;
+    ASSERT_TRUE(fs.default_pfs(pfs));
+    ASSERT_TRUE(fs.root(pfs, root));
+    DirCursor cursor;
+    DirEntry entry;
+    ASSERT_TRUE(*fs.read_directory(root, cursor, entry));
+    Node node;
+    ASSERT_TRUE(fs.node_by_inum(root, entry.inum, node));
+  }
+}
+
 TEST(FileSystemTest, FindsNamesOfEqualHash) {
   // Exchanging fields keeps the high part; the counters differ on media.
   ImageBuilder image;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The names in a directory, in the order of their bytes.
+// The names in a directory, in an order of the caller's choice.
 //
 // Contexts: the tool's main thread.
 // Failure: what can't be read is told to Problems; what was read is answered.
@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "lib/hammer2/types.h"
@@ -22,9 +23,16 @@ struct NamedInode {
   std::uint64_t inum = 0;
 };
 
+enum class NameOrder : std::uint8_t {
+  kBytes,  // of the names: what people expect to see
+  // Of their inodes, which lie on the medium as they were made: who looks into
+  // every file reads it in one direction.
+  kInodes,
+};
+
 [[nodiscard]] inline std::vector<NamedInode> names_in(
     Volume& volume, const hammer2::Node& directory, const std::string& path,
-    Problems& problems) {
+    Problems& problems, NameOrder order = NameOrder::kBytes) {
   std::vector<NamedInode> names;
   hammer2::DirCursor cursor;
   hammer2::DirEntry entry;
@@ -34,7 +42,13 @@ struct NamedInode {
     if (!more || !*more) break;
     names.push_back({std::string(entry.name()), entry.inum});
   }
-  std::ranges::sort(names, {}, &NamedInode::name);
+  if (order == NameOrder::kBytes) {
+    std::ranges::sort(names, {}, &NamedInode::name);
+  } else {
+    std::ranges::sort(names, {}, [](const NamedInode& named) {
+      return std::tie(named.inum, named.name);
+    });
+  }
   return names;
 }
 

@@ -183,7 +183,7 @@ int run(const Request& request) {
       volume.find(request.pfs, request.path, hammer2::FollowLast::kYes);
   const std::unique_ptr<Sink> sink = sink_from_flags();
   Extractor extractor(volume, problems, *sink, node, request.path);
-  Walk(volume, extractor, problems).run(node, request.path);
+  Walk(volume, extractor, problems, NameOrder::kInodes).run(node, request.path);
   extractor.finish();
   return problems.status();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Visits a directory tree of a volume, in the order of names.
+// Visits a directory tree of a volume, each directory's names in order.
 //
 // Contexts: the tool's one thread.
 // Bounds: no recursion; each directory is entered once, and one that the tree
@@ -55,8 +55,12 @@ class Visitor {
 
 class Walk {
  public:
-  Walk(Volume& volume, Visitor& visitor, Problems& problems)
-      : volume_(volume), visitor_(visitor), problems_(problems) {}
+  Walk(Volume& volume, Visitor& visitor, Problems& problems,
+       NameOrder order = NameOrder::kBytes)
+      : volume_(volume),
+        visitor_(visitor),
+        problems_(problems),
+        order_(order) {}
 
   // Visits `node` and, where it is a directory, everything below it.
   void run(const hammer2::Node& node, const std::string& path) {
@@ -108,12 +112,13 @@ class Walk {
       return;
     }
     stack_.push_back({node, path_.size(), last,
-                      names_in(volume_, node, path_, problems_), 0});
+                      names_in(volume_, node, path_, problems_, order_), 0});
   }
 
   Volume& volume_;
   Visitor& visitor_;
   Problems& problems_;
+  NameOrder order_;
   std::string path_;
   std::vector<Level> stack_;
   std::unordered_set<std::uint64_t> entered_;

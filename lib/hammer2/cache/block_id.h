@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lib/base/bytes.h"
 #include "lib/hammer2/format/blockref.h"
 #include "lib/hammer2/format/constants.h"
 
@@ -26,7 +27,13 @@ struct BlockId {
   std::uint8_t keybits = 0;
   std::uint8_t tree = 0;  // which kind of tree it was reached in
 
-  friend bool operator==(const BlockId&, const BlockId&) = default;
+  // By words: a loop over the bytes of `check` is what a compiler makes of the
+  // default.
+  friend bool operator==(const BlockId& a, const BlockId& b) {
+    return a.data_off == b.data_off && a.key == b.key &&
+           equal_bytes(a.check, b.check) && a.type == b.type &&
+           a.methods == b.methods && a.keybits == b.keybits && a.tree == b.tree;
+  }
 };
 
 namespace cache {

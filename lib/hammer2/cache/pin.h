@@ -45,6 +45,8 @@ class Pin {
     if (frame_ != nullptr) frame_->unpin();
     frame_ = nullptr;
   }
+  // For a cache that is gone, or made anew: nothing there is touched.
+  void forget() { frame_ = nullptr; }
 
  private:
   friend class Shard<P>;

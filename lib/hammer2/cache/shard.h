@@ -87,7 +87,9 @@ class Shard {
   std::size_t reclaim(std::size_t target, Source& source);
 
  private:
-  static constexpr std::size_t kBucketsPerFrame = 16;
+  // A frame of inodes has a bucket for each: to walk along a chain is to wait
+  // for memory at each step.
+  static constexpr std::size_t kBucketsPerFrame = kSlotsPerFrame;
   static constexpr std::uint32_t kNoFrame = ~std::uint32_t{0};
 
   [[nodiscard]] static constexpr std::size_t buckets_for(std::size_t frames) {
