@@ -136,6 +136,27 @@ class BlockStore {
     return cache_.publish(room, id, *count);
   }
 
+  // All that a file's block holds, put into `to`, which has room for the keys
+  // that `ref` covers. A block that isn't cached is read and decompressed right
+  // there and stays out of the cache: who takes whole blocks has a place for
+  // them, and a long file would only drive out what others look for.
+  [[nodiscard]] Result<void> fetch_into(const format::Blockref& ref,
+                                        std::uint64_t inum, MutableBytes to) {
+    ODO_TRY(const unsigned radix, cached_radix(ref, inum));
+    const std::size_t held = std::size_t{1} << radix;
+    ODO_ASSERT(held <= to.size());
+    const BlockId id = identify(ref, Tree::kFile);
+    if (const Pin pin = cache_.find(id); pin.held()) {
+      copy_bytes(to, pin.bytes());
+    } else {
+      ODO_TRY(const Volume* volume, volumes_.locate(ref, inum));
+      ODO_TRY_VOID(
+          load(ref, Tree::kFile, KeyRange{}, *volume, inum, to.first(held)));
+    }
+    zero_bytes(to.subspan(held));
+    return {};
+  }
+
   // Tells `hints` of a block that fetch() will want, unless it is there already
   // or can't be right.
   template <class Hints>

@@ -79,7 +79,7 @@ class FileSystem {
       : store_(checks, cache) {}
   FileSystem(const FileSystem&) = delete;
   FileSystem& operator=(const FileSystem&) = delete;
-  ~FileSystem() { lift_fingers(); }
+  ~FileSystem() { forget_fingers(); }
 
   // Finds the newest usable volume header on `devices`, which are all volumes
   // of one filesystem in any order, and takes `memory` for the block cache.
@@ -151,15 +151,15 @@ class FileSystem {
   void read_ahead(const Node& node, std::uint64_t offset, std::size_t length)
   requires block::PrefetchingDevice<Device>;
 
-  // The cache of its own goes with it, and the memory may be gone already.
-  void lift_fingers() {
-    for (Finger<Store>* finger : {&inodes_, &entries_}) {
-      if constexpr (std::is_reference_v<Cache>) {
-        finger->release();
-      } else {
-        finger->forget();
-      }
-    }
+  // Where the last search ended, or null: in a cache that others use too,
+  // blocks don't stay pinned from call to call.
+  [[nodiscard]] static Finger<Store>* kept(Finger<Store>& finger) {
+    return std::is_reference_v<Cache> ? nullptr : &finger;
+  }
+  // The cache goes with the filesystem, and its memory may be gone already.
+  void forget_fingers() {
+    inodes_.forget();
+    entries_.forget();
   }
 
   struct NoReadAhead {};

@@ -28,7 +28,7 @@ Result<void> FileSystem<Device, Checks, Cache>::open(
   }
   const std::size_t rest = memory.size() - Path::kBufferBytes;
   path_buffer_ = memory.subspan(rest);
-  lift_fingers();
+  forget_fingers();
   return store_.open(devices, memory.first(rest));
 }
 
@@ -93,7 +93,7 @@ Result<void> FileSystem<Device, Checks, Cache>::node_by_inum(const Node& any,
   }
   ODO_TRY(const bool found,
           first_leaf(store_, any.pfs_root, Tree::kDirectory, format::kRootInum,
-                     inum, inum, leaf_, &inodes_));
+                     inum, inum, leaf_, kept(inodes_)));
   if (!found) return fail(Error{.code = Code::kNotFound});
   if (leaf_.type != format::BlockType::kInode) {
     return fail(error_at(Code::kBadBlockType, leaf_, inum));
@@ -113,7 +113,7 @@ Result<bool> FileSystem<Device, Checks, Cache>::read_directory(
   ODO_TRY(const bool found,
           first_leaf(store_, directory.ref, Tree::kDirectory, directory.inum(),
                      std::max(cursor.next_key, format::kDirhashVisible),
-                     ~std::uint64_t{0}, leaf_, &entries_));
+                     ~std::uint64_t{0}, leaf_, kept(entries_)));
   if (!found) {
     cursor.at_end = true;
     return false;

@@ -36,11 +36,17 @@ template <class Store, class Find>
     to = to.subspan(hole);
     offset += hole;
     if (to.empty()) break;
-    ODO_TRY(const auto pin, store.fetch(*leaf, Tree::kFile, KeyRange{}, inum));
     const std::uint64_t inside = offset - leaf->key;
-    const std::size_t covered =
-        static_cast<std::size_t>(std::min<std::uint64_t>(
-            to.size(), (std::uint64_t{1} << leaf->keybits) - inside));
+    const std::uint64_t keys = std::uint64_t{1} << leaf->keybits;
+    const std::size_t covered = static_cast<std::size_t>(
+        std::min<std::uint64_t>(to.size(), keys - inside));
+    if (covered == keys && leaf->type == format::BlockType::kData) {
+      ODO_TRY_VOID(store.fetch_into(*leaf, inum, to.first(covered)));
+      to = to.subspan(covered);
+      offset += covered;
+      continue;
+    }
+    ODO_TRY(const auto pin, store.fetch(*leaf, Tree::kFile, KeyRange{}, inum));
     const Bytes block = pin.bytes();
     const Bytes data =
         block.subspan(std::min<std::uint64_t>(inside, block.size()));

@@ -35,9 +35,7 @@ class Finger {
  public:
   using Pin = typename Store::Pin;
 
-  // Points nowhere.
-  void release() { pin_.release(); }
-  // The same where the store's cache is gone, or made anew.
+  // Points nowhere: before the store's cache goes, or is made anew.
   void forget() { pin_.forget(); }
 
   // Points to the block `pin`, which covers `range` below `root`.

@@ -45,7 +45,7 @@ class Pin {
     if (frame_ != nullptr) frame_->unpin();
     frame_ = nullptr;
   }
-  // For a cache that is gone, or made anew: nothing there is touched.
+  // For a cache that goes, or is made anew: nothing there is touched.
   void forget() { frame_ = nullptr; }
 
  private:
