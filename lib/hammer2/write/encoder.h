@@ -4,7 +4,7 @@
 //
 // Contexts: thread, one call at a time for each Encoder; no I/O. Several
 //   threads may prepare blocks for one volume, each with an Encoder.
-// Bounds: the workspaces, from the ground.
+// Bounds: the codecs' workspaces, from the ground.
 // Complexity: linear in the block.
 // Origin: hammer2_strategy.c (what precedes LZ4 data, limits, zero blocks).
 #pragma once
@@ -16,12 +16,10 @@
 
 #include "lib/base/bytes.h"
 #include "lib/check/checks.h"
-#include "lib/codec/lz4_encode.h"
-#include "lib/codec/zlib_encode.h"
 #include "lib/hammer2/format/constants.h"
 #include "lib/hammer2/format/inode.h"
 #include "lib/hammer2/seal.h"
-#include "lib/hammer2/write/memory.h"
+#include "lib/hammer2/write/codecs.h"
 
 namespace odo::hammer2::write {
 
@@ -54,18 +52,13 @@ struct PreparedBlock {
 };
 
 template <class G>
+requires DataCodecs<CodecsOf<G>, G>
 class Encoder {
  public:
   explicit Encoder(check::Checks checks) : checks_(checks) {}
 
-  [[nodiscard]] Result<void> init(G& ground) {
-    ODO_TRY_VOID(lz4_.init(ground, 1));
-    return zlib_.init(ground, 1);
-  }
-  void clear() {
-    lz4_.clear();
-    zlib_.clear();
-  }
+  [[nodiscard]] Result<void> init(G& ground) { return codecs_.init(ground); }
+  void clear() { codecs_.clear(); }
 
   // `content` is of a power of two from 1 to 64 KiB, zero behind the file's
   // end; `room` is for what it is compressed to, half as much at least. The
@@ -126,27 +119,25 @@ class Encoder {
       case format::CompMethod::kLz4: {
         // The length before it, and as much room again, as others have it.
         constexpr std::size_t kAround = std::size_t{2} * format::kLz4SizeBytes;
-        const auto size = codec::lz4_compress(
-            content, to.subspan(format::kLz4SizeBytes, to.size() - kAround),
-            lz4_[0]);
-        if (!size) return 0;
-        store_le(to.data(), static_cast<std::uint32_t>(*size));
-        return format::kLz4SizeBytes + *size;
+        const std::size_t size = codecs_.lz4(
+            content, to.subspan(format::kLz4SizeBytes, to.size() - kAround));
+        if (size == 0) return 0;
+        store_le(to.data(), static_cast<std::uint32_t>(size));
+        return format::kLz4SizeBytes + size;
       }
       case format::CompMethod::kZlib:
-        return codec::zlib_compress(content, to,
-                                    level == 0 ? kUsualLevel : level, zlib_[0])
-            .value_or(0);
+        return codecs_.zlib(
+            content, to, std::min(level == 0 ? kUsualLevel : level, kMaxLevel));
       default:
         return 0;
     }
   }
 
   static constexpr unsigned kUsualLevel = 6;
+  static constexpr unsigned kMaxLevel = 9;  // an inode has room for 15
 
   check::Checks checks_;
-  Array<G, codec::Lz4Workspace> lz4_;
-  Array<G, codec::DeflateWorkspace> zlib_;
+  CodecsOf<G> codecs_;
 };
 
 }  // namespace odo::hammer2::write
