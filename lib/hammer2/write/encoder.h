@@ -96,18 +96,20 @@ class Encoder {
     // block can't be had.
     const std::size_t half = content.size() / 2;
     if (half < format::kMinAllocBytes) return {};
-    const auto once = [&](format::CompMethod method, std::size_t most) {
-      return encode(method, methods.level, content, room.first(most));
+    const auto once = [&](format::CompMethod method, unsigned level,
+                          std::size_t most) {
+      return encode(method, level, content, room.first(most));
     };
-    const std::size_t packed = once(methods.comp, half);
+    const std::size_t packed = once(methods.comp, methods.level, half);
     if (methods.dense && methods.comp == kLz4) {
       const std::size_t most =
           packed == 0 ? half : data_block_bytes(packed) / 2;
-      const std::size_t denser =
-          most < format::kMinAllocBytes ? 0 : once(kZlib, most);
-      if (denser != 0) return {kZlib, denser};
-      // That went over it, and it is cheaper to make anew than to keep.
-      if (packed != 0) return {kLz4, once(kLz4, half)};
+      if (most >= format::kMinAllocBytes && packed <= most / 3 * 4) {
+        const std::size_t denser = once(kZlib, kDenseLevel, most);
+        if (denser != 0) return {kZlib, denser};
+        // That went over it, and it is cheaper to make anew than to keep.
+        if (packed != 0) return {kLz4, once(kLz4, methods.level, half)};
+      }
     }
     return packed == 0 ? Packed() : Packed{methods.comp, packed};
   }
@@ -134,6 +136,10 @@ class Encoder {
   }
 
   static constexpr unsigned kUsualLevel = 6;
+  // Blocks are of powers of two, so that the last percents of a higher level
+  // rarely make one smaller. What LZ4 leaves shrinks by a third at most,
+  // mostly.
+  static constexpr unsigned kDenseLevel = 1;
   static constexpr unsigned kMaxLevel = 9;  // an inode has room for 15
 
   check::Checks checks_;
