@@ -42,17 +42,16 @@ template <class Store, class Find>
         std::min<std::uint64_t>(to.size(), keys - inside));
     if (covered == keys && leaf->type == format::BlockType::kData) {
       ODO_TRY_VOID(store.fetch_into(*leaf, inum, to.first(covered)));
-      to = to.subspan(covered);
-      offset += covered;
-      continue;
+    } else {
+      ODO_TRY(const auto pin,
+              store.fetch(*leaf, Tree::kFile, KeyRange{}, inum));
+      const Bytes block = pin.bytes();
+      const Bytes data =
+          block.subspan(std::min<std::uint64_t>(inside, block.size()));
+      const std::size_t kept = std::min(covered, data.size());
+      copy_bytes(to, data.first(kept));
+      zero_bytes(to.subspan(kept, covered - kept));
     }
-    ODO_TRY(const auto pin, store.fetch(*leaf, Tree::kFile, KeyRange{}, inum));
-    const Bytes block = pin.bytes();
-    const Bytes data =
-        block.subspan(std::min<std::uint64_t>(inside, block.size()));
-    const std::size_t kept = std::min(covered, data.size());
-    copy_bytes(to, data.first(kept));
-    zero_bytes(to.subspan(kept, covered - kept));
     to = to.subspan(covered);
     offset += covered;
   }

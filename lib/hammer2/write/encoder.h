@@ -137,8 +137,7 @@ class Encoder {
 
   static constexpr unsigned kUsualLevel = 6;
   // Blocks are of powers of two, so that the last percents of a higher level
-  // rarely make one smaller. What LZ4 leaves shrinks by a third at most,
-  // mostly.
+  // rarely make one smaller. What LZ4 leaves shrinks by a quarter, mostly.
   static constexpr unsigned kDenseLevel = 1;
   static constexpr unsigned kMaxLevel = 9;  // an inode has room for 15
 

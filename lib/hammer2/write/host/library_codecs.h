@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// liblz4 and libdeflate for a hosted system's write path: faster than the
-// project's own, not the same bytes with every version of them.
+// liblz4 and libdeflate for a hosted system's write path. Not the same bytes
+// with every version of them; docs/decisions/0018 has how fast they are.
 //
 // Contexts: thread, one call at a time for each object.
 // Bounds: 16 KiB, and about 1 MiB for each zlib level that is asked for.
