@@ -5,7 +5,9 @@
 `untar-20K` unpacks 20,000 small files, unmounts, and waits for the server to end,
 so that all is in the image; `dbench-4` is the throughput of four of dbench's
 clients, `fsync-4KiB` random writes of 4 KiB, an fsync after each, by one and by
-four jobs of fio. Images lie in memory (/dev/shm where there is one): what is
+four jobs of fio; `fsync-log-4KiB` is the same with `--fsync-log`.
+`longest-call` is the longest that a mkdir or an rmdir takes while fio writes and has
+every 4 MiB synced. Images lie in memory (/dev/shm where there is one): what is
 compared is the work of the servers, not a disk. With four jobs it is what they
 share.
 Needs /dev/fuse and root, which may mount without asking.
@@ -44,6 +46,8 @@ class Case:
     name: str
     unit: str
     run: Callable[["Mount", "Images", int], float]
+    options: tuple[str, ...] = ()  # of h2fuse
+    better: str = "higher"
     rounds: int = 5
 
 
@@ -112,11 +116,38 @@ def _fsync(jobs: int) -> Callable[[Mount, "Images", int], float]:
     return run
 
 
+def _longest_call(mount: Mount, _images: "Images", seconds: int) -> float:
+    writer = subprocess.Popen(
+        ["fio", "--name=w", f"--directory={mount.point}", "--rw=write",
+         "--bs=64k", "--size=128m", "--fsync=64", "--fallocate=none",
+         f"--runtime={seconds}", "--time_based"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    place = mount.point / "folder"
+    longest = 0.0
+    try:
+        time.sleep(seconds / 5)
+        until = time.perf_counter() + seconds * 3 / 5
+        while (start := time.perf_counter()) < until:
+            for call in (os.mkdir, os.rmdir):
+                call(place)
+                now = time.perf_counter()
+                longest, start = max(longest, now - start), now
+            time.sleep(0.0005)
+    finally:
+        if writer.wait(_LIMIT_S) != 0:
+            raise BenchError("fio failed")
+    return longest
+
+
+_LOG = ("--fsync-log", "31")
 _CASES = (
     Case("untar-20K", "items/s", _untar),
     Case("dbench-4", "B/s", _dbench),
     Case("fsync-4KiB", "items/s", _fsync(1)),
     Case("fsync-4KiB-four", "items/s", _fsync(4)),
+    Case("longest-call", "s", _longest_call, better="lower"),
+    Case("fsync-log-4KiB", "items/s", _fsync(1), _LOG),
+    Case("fsync-log-4KiB-four", "items/s", _fsync(4), _LOG),
 )
 
 
@@ -144,7 +175,7 @@ class Images:
             shutil.rmtree(tree)
         return made
 
-    def command(self, contender: str) -> list[str]:
+    def command(self, contender: str, options: tuple[str, ...]) -> list[str]:
         image = self._work / f"{contender}.img"
         image.unlink(missing_ok=True)
         with image.open("wb") as file:
@@ -152,8 +183,8 @@ class Images:
         if contender == OURS:
             make = [str(self._program.parent.parent / "h2/h2"), "mkfs",
                     "--label=DATA", str(image)]
-            serve = [str(self._program), "--rw", "--foreground", str(image),
-                     "@DATA"]
+            serve = [str(self._program), "--rw", "--foreground", *options,
+                     str(image), "@DATA"]
         else:
             make = ["mkfs.ext4", "-q", "-F", "-N", "65536", str(image)]
             serve = [_PEER, "-f", str(image)]
@@ -167,11 +198,11 @@ def take(images: Images, cases: list[Case], quick: bool) -> Iterator[dict]:
     for case in cases:
         for _ in range(1 if quick else case.rounds):
             for contender in order.sample((OURS, _PEER), 2):
-                with mounted(images.command(contender),
+                with mounted(images.command(contender, case.options),
                              images.mountpoint) as mount:
                     value = case.run(mount, images, 2 if quick else 5)
                 yield {"name": record_name(case, contender), "value": value,
-                       "unit": case.unit, "better": "higher"}
+                       "unit": case.unit, "better": case.better}
 
 
 def main(argv: list[str]) -> int:

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iostream>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -27,6 +28,9 @@
 #include "lib/hammer2/check/walk.h"
 #include "lib/hammer2/filesystem.h"
 #include "lib/hammer2/format/constants.h"
+#include "lib/hammer2/format/volume_header.h"
+#include "lib/hammer2/volume_set.h"
+#include "lib/hammer2/write/waiting_log.h"
 
 namespace odo::h2 {
 
@@ -61,6 +65,7 @@ class Images {
     }
     pointers_.reserve(devices_.size());
     for (block::FileDevice& device : devices_) pointers_.push_back(&device);
+    tell_of_waiting_log();
   }
   Images(const Images&) = delete;
   Images& operator=(const Images&) = delete;
@@ -71,6 +76,21 @@ class Images {
   }
 
  private:
+  // What else is wrong with them others tell.
+  void tell_of_waiting_log() {
+    hammer2::VolumeSet<block::FileDevice> volumes;
+    std::vector<std::byte> header(hammer2::format::kVolumeHeaderBytes);
+    if (!std::ranges::any_of(devices_, hammer2::write::may_have_log) ||
+        !volumes.open(devices(), hammer2::VerifyChecks(host_checks()),
+                      header) ||
+        !hammer2::write::log_waits(volumes)) {
+      return;
+    }
+    std::cerr << name_
+              << ": what was fsynced last is in its log and not shown; a "
+                 "mount with --rw, or `h2 bulkfree`, brings it back\n";
+  }
+
   std::string name_;  // of the first, for messages
   std::vector<block::FileDevice> devices_;
   std::vector<block::FileDevice*> pointers_;

@@ -2,6 +2,7 @@
 // h2fuse: mounts a PFS of a HAMMER2 filesystem on Linux, for reading or
 // writing.
 #include <fcntl.h>
+#include <malloc.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -202,12 +203,23 @@ void run_reading(const Options& options) {
   session.serve(options.threads);
 }
 
+// File data that wait come and go in blocks of 64 KiB: without this the top of
+// the heap would go back to the system with one, and come back with the next,
+// a page fault for each 4 KiB.
+void keep_freed_memory() {
+  constexpr int kKept = 64 << 20;
+  ::mallopt(M_TRIM_THRESHOLD, kKept);
+  ::mallopt(M_TOP_PAD, kKept / 16);
+}
+
 void run_writing(const Options& options) {
+  keep_freed_memory();
   hammer2::write::Limits limits;
   const std::size_t memory = options.cache_mib << 20;
   limits.cache_bytes = memory / 4;
   limits.chain_bytes = memory / 2;
   limits.data_bytes = memory / 4;
+  limits.log_bytes = options.log_mib << 20;
   h2::ChangedVolume volume(options.images, h2::Damage::kNotLookedFor,
                            std::nullopt, limits);
   DamageLog log(sink_for(options));

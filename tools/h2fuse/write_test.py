@@ -84,6 +84,38 @@ class WriteTest(reading._MountCase):  # pylint: disable=protected-access
             self.assertEqual((self.at / "folder").is_dir(), True)
             self.assertEqual(mount.end(), 0)
 
+    def test_what_was_logged_survives_a_kill(self) -> None:
+        content = bytearray(os.urandom(1 << 20))
+        with reading.Mount(self.at, "--rw", "--sync", "3600", "--fsync-log",
+                           "16", str(self.image)) as mount:
+            path = self.at / "file"
+            path.write_bytes(content)
+            descriptor = os.open(path, os.O_RDWR)
+            for i in range(200):
+                at, word = i * 5003, f"synced {i}".encode()
+                os.pwrite(descriptor, word, at)
+                content[at:at + len(word)] = word
+                os.fsync(descriptor)
+            os.fchmod(descriptor, 0o640)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            (self.at / "later").write_bytes(b"lost, and nothing with it")
+            mount.process.send_signal(signal.SIGKILL)
+            mount.process.wait(_LIMIT_S)
+        self.expect_clean()
+        # Who only reads is told.
+        listed = subprocess.run([_H2, "ls", str(self.image)],
+                                capture_output=True, text=True, check=True,
+                                timeout=_LIMIT_S)
+        self.assertIn("fsynced last", listed.stderr)
+        h2("bulkfree", str(self.image))
+        self.expect_clean()
+        with reading.Mount(self.at, str(self.image)) as mount:
+            path = self.at / "file"
+            self.assertEqual(path.read_bytes(), content)
+            self.assertEqual(path.stat().st_mode & 0o777, 0o640)
+            self.assertEqual(mount.end(), 0, mount.lines())
+
     def test_full_volume(self) -> None:
         small = self.work / "small.img"
         h2("mkfs", "--image_size", "64M", str(small))

@@ -510,6 +510,7 @@ void WritingServer::sync(fuse_req_t request) {
   };
   asked->server = this;
   asked->request = request;
+  asked->kind = hammer2::write::SyncKind::kLogOrHeader;
   syncs_.ask(mutex_, *asked);
 }
 

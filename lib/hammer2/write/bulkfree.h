@@ -109,6 +109,11 @@ Result<void> Volume<G>::mark_all(SpaceMarks<G>& marks) {
   const auto done = [&]() -> Result<void> {
     ODO_TRY_VOID(marker->mark(header().sroot_blockset.refs[root_slot_],
                               hammer2::Tree::kVolume));
+    for (const std::uint64_t block : log_.blocks()) {
+      format::Blockref ref = {};
+      ref.data_off = block | format::kMaxRadix;
+      marks.mark(ref);
+    }
     // Files without a name that somebody holds.
     for (OpenInode& inode : open_) {
       if (inode.unlinked) {

@@ -31,9 +31,16 @@ bool Volume<G>::has_room(Need need, std::uint64_t data_quads) const {
 
 // To be called before an operation changes anything: the volume can be written
 // to, memory is within its limits, and whatever the operation and all before it
-// will write has room.
+// will write has room. For what the intent log can't say.
 template <Ground G>
 Result<void> Volume<G>::begin(Need need, std::uint64_t data_quads) {
+  ODO_TRY_VOID(make_room(need, data_quads));
+  changes_.spoil();
+  return {};
+}
+
+template <Ground G>
+Result<void> Volume<G>::make_room(Need need, std::uint64_t data_quads) {
   if (read_only()) return fail(Error{.code = Code::kReadOnly});
   ODO_TRY_VOID(settle_memory());
   if (has_room(need, data_quads)) return {};
@@ -213,9 +220,10 @@ Result<SyncTicket> Volume<G>::begin_sync() {
   ODO_TRY_VOID(finish(sync_));
   if (read_only()) return fail(Error{.code = Code::kReadOnly});
   ODO_TRY_VOID(store_old_blocks(0));
-  if (!chains_.super_root().dirty && !freemap_.dirty() &&
+  if (!is_closing_ && !chains_.super_root().dirty && !freemap_.dirty() &&
       header().sroot_blockset.refs[root_slot_].data_off ==
           chains_.super_root().ref.data_off) {
+    changes_.clear();
     return SyncTicket{};
   }
   // The header's first sector ends in its own CRC, so that no CRC over more
@@ -225,6 +233,7 @@ Result<SyncTicket> Volume<G>::begin_sync() {
   chains_.mark_dirty(chains_.super_root());
   ODO_TRY_VOID(flush_chains());
   header().sroot_blockset.refs[root_slot_] = chains_.super_root().ref;
+  if (is_closing_) ODO_TRY_VOID(log_.free_blocks(freemap_));
   header().mirror_tid = open_tid_;
   header().freemap_tid = open_tid_;
   header().allocator_free = freemap_.free_bytes();
@@ -243,6 +252,7 @@ Result<SyncTicket> Volume<G>::begin_sync() {
   ++modify_tid_;
   freemap_.begin_transaction();
   dedup_.end_transaction();
+  changes_.clear();
   return sync_;
 }
 
@@ -254,6 +264,11 @@ Result<bool> Volume<G>::continue_sync(SyncTicket sync,
     sync_ = {};
     return fail(media_.note(flushed).error());
   }
+  if (sync.logged != 0) {
+    if (read_only()) return fail(Error{.code = Code::kReadOnly});
+    log_.note_durable(sync.logged);
+    return false;
+  }
   // Somebody else has ended it, well or not.
   if (sync.tid != sync_.tid) {
     if (read_only()) return fail(Error{.code = Code::kReadOnly});
@@ -261,6 +276,7 @@ Result<bool> Volume<G>::continue_sync(SyncTicket sync,
   }
   if (header_written_) {
     sync_ = {};
+    rebase_log();
     return false;
   }
   // What the header refers to is durable before the header is written.

@@ -340,8 +340,10 @@ Result<void> Volume<G>::write(OpenInode& file, std::uint64_t offset,
     return fail(Error{.code = Code::kFileTooLarge});
   }
   if (from.empty()) return {};
-  ODO_TRY_VOID(begin(Need::kNormal, from.size() / kBlockBytes + 2));
-  return write_content(file, offset, from, ground_.now_us());
+  ODO_TRY_VOID(make_room(Need::kNormal, from.size() / kBlockBytes + 2));
+  ODO_TRY_VOID(write_content(file, offset, from, ground_.now_us()));
+  note_change(file, offset, from.size());
+  return {};
 }
 
 template <Ground G>

@@ -76,6 +76,9 @@ class Freemap {
   // What is smaller than a unit stays lost until bulkfree.
   [[nodiscard]] Result<void> drop_fresh(std::uint64_t offset, unsigned radix);
 
+  // A block of a unit or more that the freemap may not know of.
+  [[nodiscard]] Result<void> mark_taken(std::uint64_t offset, unsigned radix);
+
   // Writes what changed; `blockset` is the header's, brought up to date.
   [[nodiscard]] Result<void> write_out(std::uint64_t mirror_tid,
                                        std::uint64_t modify_tid,
@@ -147,6 +150,10 @@ class Freemap {
     void leave(const format::Blockref&, const audit::FreemapPlace&) {}
   };
 
+  [[nodiscard]] static std::uint16_t class_of(format::BlockType type) {
+    return static_cast<std::uint16_t>(static_cast<unsigned>(type) << 8U |
+                                      format::kMaxRadix);
+  }
   [[nodiscard]] std::uint64_t total_bytes() const {
     return media_.volumes().info().total_bytes;
   }

@@ -204,8 +204,7 @@ Result<std::optional<std::uint64_t>> Freemap<G>::search(format::BlockType type,
                                                         bool any_class) {
   const auto index = static_cast<std::size_t>(type);
   ODO_ASSERT(index < kTypes);
-  const auto alloc_class = static_cast<std::uint16_t>(
-      static_cast<unsigned>(index) << 8U | format::kMaxRadix);
+  const std::uint16_t alloc_class = class_of(type);
   const std::uint64_t entries = zones_.size() * format::kFreemapEntries;
   // From the cursor to the end of its zone, the other zones, and the beginning
   // of the cursor's.
@@ -277,6 +276,29 @@ Result<void> Freemap<G>::drop_fresh(std::uint64_t offset, unsigned radix) {
   entry.bitmap[unit / kUnitsInWord] &= ~unit_mask(unit % kUnitsInWord, count);
   entry.avail += count * kUnitBytes;
   note_change(zone, std::int64_t{count} * kUnitBytes);
+  return {};
+}
+
+template <Ground G>
+Result<void> Freemap<G>::mark_taken(std::uint64_t offset, unsigned radix) {
+  const std::uint64_t zone = offset / format::kZoneBytes;
+  ODO_TRY(FreemapLeaf * leaf, leaf_of(zone));
+  format::BmapData& entry =
+      leaf->entries[offset / kEntryBytes % format::kFreemapEntries];
+  const auto first = static_cast<unsigned>(offset % kEntryBytes / kUnitBytes);
+  const unsigned count = 1U << (radix - format::kFreemapUnitRadix);
+  std::uint32_t taken = 0;
+  for (unsigned unit = first; unit < first + count; ++unit) {
+    const std::uint64_t mask = unit_mask(unit % kUnitsInWord, 1);
+    std::uint64_t& word = entry.bitmap[unit / kUnitsInWord];
+    if ((word & mask) == 0) taken += kUnitBytes;
+    word |= mask;
+  }
+  entry.avail -= taken;
+  if (entry.alloc_class == 0) {
+    entry.alloc_class = class_of(format::BlockType::kData);
+  }
+  note_change(zone, -std::int64_t{taken});
   return {};
 }
 

@@ -40,6 +40,23 @@ enum class SpaceMutation : std::uint8_t {
   kFreemapInPlace,   // the freemap is written over the last header's
 };
 
+// The same with the intent log.
+enum class LogMutation : std::uint8_t {
+  kNone,
+  kAnyBase,     // what was logged upon another header is done again
+  kNoCheck,     // so is what isn't whole
+  kBlocksFree,  // what is done again may lie where the log does
+};
+
+template <class G>
+[[nodiscard]] constexpr LogMutation log_mutation() {
+  if constexpr (requires { G::log_mutation(); }) {
+    return G::log_mutation();
+  } else {
+    return LogMutation::kNone;
+  }
+}
+
 template <class G>
 inline constexpr SpaceMutation kSpaceMutation = SpaceMutation::kNone;
 template <class G>

@@ -27,6 +27,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -45,6 +46,10 @@ concept SyncLock = requires(L& lock) {
   { lock.wake_all() } -> std::same_as<void>;
 };
 
+// What makes changes durable: a volume header that has them all; or, where that
+// will do, a group in the intent log, which only this library knows to read.
+enum class SyncKind : std::uint8_t { kHeader, kLogOrHeader };
+
 // `V` is a Volume, or has its sync in steps; `B` is its WriteBehind.
 template <class V, class B, SyncLock L>
 class GroupSync {
@@ -57,6 +62,7 @@ class GroupSync {
   // what came of it. Whoever asks owns it, and may free it then.
   struct Request {
     void (*tell)(Request& self, const Result<void>& result);
+    SyncKind kind = SyncKind::kHeader;
     ListHook hook = {};
   };
 
@@ -70,7 +76,7 @@ class GroupSync {
   }
 
   // Asks, and comes back with the answer.
-  [[nodiscard]] Result<void> sync(L& lock) {
+  [[nodiscard]] Result<void> sync(L& lock, SyncKind kind = SyncKind::kHeader) {
     struct Waiter : Request {
       std::optional<Result<void>> answer = {};
     };
@@ -78,6 +84,7 @@ class GroupSync {
     waiter.tell = [](Request& self, const Result<void>& result) {
       static_cast<Waiter&>(self).answer = result;
     };
+    waiter.kind = kind;
     ask(lock, waiter);
     while (!waiter.answer) lock.wait();
     return *waiter.answer;
@@ -96,17 +103,31 @@ class GroupSync {
     lock.wake_all();
   }
 
+  [[nodiscard]] auto begin(L& lock)
+      -> decltype(std::declval<V&>().begin_sync()) {
+    if (wanted() == SyncKind::kLogOrHeader) {
+      ODO_TRY(const auto logged, volume_.begin_log());
+      if (logged) return *logged;
+    }
+    // What is written meanwhile comes behind what waits already.
+    for (std::size_t i = 0; i < kMostTurns; ++i) {
+      ODO_TRY(const bool more, behind_.store_one(lock));
+      if (!more) break;
+    }
+    return volume_.begin_sync();
+  }
+
+  // A header serves everybody.
+  [[nodiscard]] SyncKind wanted() {
+    for (const Request& request : waiting_) {
+      if (request.kind == SyncKind::kHeader) return SyncKind::kHeader;
+    }
+    return SyncKind::kLogOrHeader;
+  }
+
   // S2: `served` are those whose changes the sync has.
   [[nodiscard]] Result<void> run(L& lock, Requests& served) {
-    const auto begin = [&]() -> decltype(volume_.begin_sync()) {
-      // What is written meanwhile comes behind what waits already.
-      for (std::size_t i = 0; i < kMostTurns; ++i) {
-        ODO_TRY(const bool more, behind_.store_one(lock));
-        if (!more) break;
-      }
-      return volume_.begin_sync();
-    };
-    const auto sync = begin();
+    const auto sync = begin(lock);
     while (Request* request = waiting_.pop_front()) served.push_back(*request);
     if (!sync) return fail(sync.error());
     for (bool more = sync->pending(); more;) {

@@ -31,6 +31,10 @@ TEST(GroupSyncSimFaultTest, AreFoundOut) {
             std::string::npos);
   EXPECT_NE(found_with<SyncFault::kOneFlush>().find("it isn't"),
             std::string::npos);
+  EXPECT_NE(sim::explore(sim::exhaustive(2),
+                         one_logs_and_one_asks<SyncFault::kLogsTooLittle>)
+                .failure.find("it isn't"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -136,7 +136,9 @@ Result<void> Volume<G>::set_attributes(OpenInode& inode,
       (changes.check && !known(*changes.check, CheckMethod::kFreemap))) {
     return fail(Error{.code = Code::kInvalid});
   }
-  ODO_TRY_VOID(begin(Need::kNormal, 0));
+  // How file data are stored the log doesn't say.
+  const bool storing = changes.comp || changes.comp_level || changes.check;
+  ODO_TRY_VOID(storing ? begin(Need::kNormal, 0) : make_room(Need::kNormal, 0));
   format::InodeMeta& meta = inode.chain->inode().meta;
   if (changes.mode) meta.mode = *changes.mode & 07777;
   if (changes.uid) meta.uid = format::uuid_of_unix_id(*changes.uid);
@@ -155,6 +157,7 @@ Result<void> Volume<G>::set_attributes(OpenInode& inode,
   }
   meta.ctime_us = changes.ctime_us ? *changes.ctime_us : ground_.now_us();
   chains_.mark_dirty(*inode.chain);
+  note_change(inode, 0, 0);
   return {};
 }
 

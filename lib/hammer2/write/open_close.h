@@ -38,8 +38,11 @@ Result<void> Volume<G>::open(std::span<Device* const> devices,
   exhausted_tid_ = 0;
   sync_ = {};
   // Its last writer was cut off between the topology and the freemap.
-  if (header().freemap_tid < header().mirror_tid) return recover_freemap();
-  return {};
+  if (header().freemap_tid < header().mirror_tid) {
+    ODO_TRY_VOID(recover_freemap());
+  }
+  log_.open(limits.log_bytes);
+  return redo_log();
 }
 
 template <Ground G>
@@ -60,6 +63,7 @@ Result<void> Volume<G>::load_header() {
 
 template <Ground G>
 Result<void> Volume<G>::close() {
+  is_closing_ = !log_.blocks().empty();
   const Result<void> result = sync();
   forget();
   return result;
@@ -75,6 +79,9 @@ void Volume<G>::forget() {
     inode->~OpenInode();
     ground_.deallocate(inode, sizeof(OpenInode), alignof(OpenInode));
   }
+  log_.clear();
+  changes_.clear();
+  is_closing_ = false;
   chains_.close();
   freemap_.close();
   media_.close();

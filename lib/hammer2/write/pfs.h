@@ -127,6 +127,7 @@ Result<void> Volume<G>::snapshot(OpenInode& root, std::string_view label) {
   OpenInode& pfs = *root.pfs;
   // So that no block is shared that could still be written in its place.
   ODO_TRY_VOID(commit());
+  changes_.spoil();
   ODO_TRY(Chain * chain, make_root());
   chain->inode() = pfs.chain->inode();
   chain->count = pfs.chain->count;
@@ -200,6 +201,7 @@ Result<void> Volume<G>::roll_back(std::string_view label,
                                   std::string_view source) {
   ODO_TRY_VOID(begin(Need::kNormal, 0));
   ODO_TRY_VOID(commit());
+  changes_.spoil();
   ODO_TRY(Chain * to, existing_root(label));
   if (to->open != nullptr) return fail(Error{.code = Code::kBusy});
   ODO_TRY(Chain * from, existing_root(source));

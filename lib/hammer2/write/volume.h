@@ -52,8 +52,10 @@
 #include "lib/hammer2/write/dedup_index.h"
 #include "lib/hammer2/write/encoder.h"
 #include "lib/hammer2/write/freemap.h"
+#include "lib/hammer2/write/intent_log.h"
 #include "lib/hammer2/write/media.h"
 #include "lib/hammer2/write/open_inode.h"
+#include "lib/hammer2/write/pending_changes.h"
 #include "lib/hammer2/write/reclaim.h"
 #include "lib/hammer2/write/space_marks.h"
 
@@ -72,6 +74,8 @@ struct Limits {
   // ones are stored once; a power of two, or 0. Codes must be XXH64 or SHA-192.
   std::size_t dedup_entries = 8192;
   Placement placement = Placement::kByType;
+  // Space for the intent log; 0: there is none, and every sync writes a header.
+  std::size_t log_bytes = 0;
 };
 
 // What a new inode is to be.
@@ -112,7 +116,8 @@ struct Space {
 // Which sync; none where nothing was to be done.
 struct SyncTicket {
   std::uint64_t tid = 0;
-  [[nodiscard]] bool pending() const { return tid != 0; }
+  std::uint64_t logged = 0;  // so many groups, and no header
+  [[nodiscard]] bool pending() const { return tid != 0 || logged != 0; }
 };
 
 struct BulkfreeResult {
@@ -139,13 +144,14 @@ class Volume {
         media_(ground, checks),
         freemap_(ground, media_, checks),
         chains_(ground, media_),
-        encoder_(checks) {}
+        encoder_(checks),
+        log_(ground, media_, checks_) {}
   Volume(const Volume&) = delete;
   Volume& operator=(const Volume&) = delete;
   ~Volume() { forget(); }
 
   // Refused where the volume's newest header, super-root or freemap can't be
-  // used as it is.
+  // used as it is. What an intent log has is done again and made durable.
   [[nodiscard]] Result<void> open(std::span<Device* const> devices,
                                   const Limits& limits);
   // sync(), and then forgets the volume whether that went well or not.
@@ -174,6 +180,10 @@ class Volume {
   // its owner then finds nothing more to do.
   //
   [[nodiscard]] Result<SyncTicket> begin_sync();
+  // The same by a group in the intent log, which takes one flush; without a
+  // value where there is no log, or it can't say what has changed, or is full:
+  // then it takes a begin_sync().
+  [[nodiscard]] Result<std::optional<SyncTicket>> begin_log();
   // Needs devices whose flush() may be called beside their other calls, and
   // tells of a failure that another flush() beside it has met.
   [[nodiscard]] Result<void> flush_devices() { return media_.flush_devices(); }
@@ -312,6 +322,7 @@ class Volume {
 
   // commit.h
   [[nodiscard]] Result<void> begin(Need need, std::uint64_t data_quads);
+  [[nodiscard]] Result<void> make_room(Need need, std::uint64_t data_quads);
   [[nodiscard]] std::uint64_t reserve_quads() const;
   [[nodiscard]] bool has_room(Need need, std::uint64_t data_quads) const;
   [[nodiscard]] Result<void> flush_chains();
@@ -405,6 +416,17 @@ class Volume {
   [[nodiscard]] Result<void> drop_root(Chain& chain);
   void new_identity(format::Inode& inode);
 
+  // logged.h
+  void note_change(const OpenInode& inode, std::uint64_t offset,
+                   std::uint64_t bytes);
+  [[nodiscard]] Result<bool> log_change(const PendingChange& change);
+  void rebase_log();
+  [[nodiscard]] Result<OpenInode*> logged_inode(std::uint64_t pfs,
+                                                std::uint64_t inum);
+  [[nodiscard]] Result<void> redo(const LogRecord& record, Bytes content);
+  [[nodiscard]] Result<void> redo_group(Bytes records);
+  [[nodiscard]] Result<void> redo_log();
+
   // bulkfree.h
   [[nodiscard]] Result<void> mark_all(SpaceMarks<G>& marks);
   [[nodiscard]] Result<void> mark_held(Chain& root, SpaceMarks<G>& marks,
@@ -435,7 +457,11 @@ class Volume {
   std::uint64_t header_offset_ = 0;  // of the header written last
   SyncTicket sync_;                  // that is under way
   bool header_written_ = false;      // of that
-  std::size_t root_slot_ = 0;        // the super-root's place in the header
+  IntentLog<G> log_;
+  PendingChanges changes_;          // that are not in it
+  std::uint64_t logged_quads_ = 0;  // that doing it again may take
+  bool is_closing_ = false;
+  std::size_t root_slot_ = 0;  // the super-root's place in the header
 };
 
 }  // namespace odo::hammer2::write
@@ -446,6 +472,7 @@ class Volume {
 #include "lib/hammer2/write/directory.h"
 #include "lib/hammer2/write/discard.h"
 #include "lib/hammer2/write/inodes.h"
+#include "lib/hammer2/write/logged.h"
 #include "lib/hammer2/write/open_close.h"
 #include "lib/hammer2/write/pfs.h"
 #include "lib/hammer2/write/rename.h"

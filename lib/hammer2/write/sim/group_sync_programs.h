@@ -35,6 +35,7 @@ enum class SyncFault : std::uint8_t {
   kWakesNobody,    // who waits is forgotten
   kSealsTooEarly,  // a header misses the change that came last
   kOneFlush,       // told that it is durable before the header is
+  kLogsTooLittle,  // a group in the log misses the change that came last
 };
 
 // A lock with a place to wait at, on the simulated machine.
@@ -73,6 +74,8 @@ class SimVolume {
  public:
   struct Ticket {
     std::size_t number = 0;
+    bool logged = false;
+    std::size_t changes = 0;  // that are in the log then
     [[nodiscard]] bool pending() const { return number != 0; }
   };
 
@@ -94,18 +97,36 @@ class SimVolume {
     sealed_ = changes_ - (fault_ == SyncFault::kSealsTooEarly ? 1 : 0);
     return Ticket{++syncs_};
   }
+  // The log takes every other sync, as one that is full or spoilt does.
+  [[nodiscard]] Result<std::optional<Ticket>> begin_log() {
+    if (failed_) return fail(Error{.code = Code::kReadOnly});
+    if (is_under_way_) Engine::current().fail("two syncs at once");
+    logs_ = !logs_;
+    if (!logs_) return std::optional<Ticket>();
+    if (changes_ == durable_) return std::optional(Ticket{});
+    is_under_way_ = true;
+    return std::optional(Ticket{
+        .number = ++syncs_,
+        .logged = true,
+        .changes = changes_ - (fault_ == SyncFault::kLogsTooLittle ? 1 : 0)});
+  }
   // The one step that takes long, and holds nothing.
   [[nodiscard]] Result<void> flush_devices() {
     if (bad_flush_ == flushes_++)
       return fail(Error{.code = Code::kDeviceError});
     return {};
   }
-  [[nodiscard]] Result<bool> continue_sync(Ticket /*sync*/,
+  [[nodiscard]] Result<bool> continue_sync(Ticket sync,
                                            const Result<void>& flushed) {
     if (!flushed) {
       failed_ = true;
       is_under_way_ = false;
       return fail(flushed.error());
+    }
+    if (sync.logged) {
+      durable_ = sync.changes;
+      is_under_way_ = false;
+      return false;
     }
     if (fault_ == SyncFault::kOneFlush) {
       is_under_way_ = false;
@@ -126,6 +147,7 @@ class SimVolume {
   std::size_t syncs_ = 0;
   std::size_t flushes_ = 0;
   bool is_under_way_ = false;
+  bool logs_ = false;
   bool has_header_ = false;
   bool failed_ = false;
 };
@@ -151,10 +173,10 @@ class SyncScene {
       : turn(fault), volume(fault, bad_flush) {}
 
   // Changes something and wants it durable.
-  void change_and_sync() {
+  void change_and_sync(SyncKind kind = SyncKind::kHeader) {
     turn.lock();
     const std::size_t mine = volume.change();
-    const Result<void> done = syncs.sync(turn);
+    const Result<void> done = syncs.sync(turn, kind);
     if (done && !volume.is_durable(mine)) {
       Engine::current().fail("told that it is durable, and it isn't");
     }
@@ -220,6 +242,30 @@ void two_ask(Engine& m) {
   SyncWorld w(Fault);
   for (sim::CpuId c = 0; c < 2; ++c) {
     m.spawn(c, "asks", [&w] { w->change_and_sync(); });
+  }
+  m.run();
+}
+
+// One would take the log, the other wants a header.
+template <SyncFault Fault>
+void one_logs_and_one_asks(Engine& m) {
+  SyncWorld w(Fault);
+  m.spawn(0, "logs", [&w] {
+    w->change_and_sync(SyncKind::kLogOrHeader);
+    w->change_and_sync(SyncKind::kLogOrHeader);
+  });
+  m.spawn(1, "asks", [&w] { w->change_and_sync(); });
+  m.run();
+}
+
+inline void many_log(Engine& m) {
+  SyncWorld w;
+  for (sim::CpuId c = 0; c < 4; ++c) {
+    m.spawn(c, "logs", [&w, c] {
+      for (int i = 0; i < 4; ++i) {
+        w->change_and_sync(c == 0 ? SyncKind::kHeader : SyncKind::kLogOrHeader);
+      }
+    });
   }
   m.run();
 }
@@ -311,6 +357,9 @@ inline void many_ask(Engine& m) {
       {"two ask and go", sim::exhaustive(3), two_ask_and_go},
       {"one asks and goes as one waits", sim::exhaustive(3),
        one_asks_and_goes_as_one_waits},
+      {"one logs and one asks", sim::exhaustive(3),
+       one_logs_and_one_asks<SyncFault::kNone>},
+      {"many log", sim::seeds(sim::Mode::kPct, 2000), many_log},
       {"many ask", sim::seeds(sim::Mode::kPct, 2000), many_ask},
   };
 }

@@ -108,11 +108,12 @@ class Stage {
   }
   // As when the process is gone: nothing is synced.
   void leave() {
-    driver_.reset();
-    if (root_ != nullptr) volume_.release(*root_);
-    root_ = nullptr;
+    let_go();
     volume_.forget();
-    tree_.close_all();
+  }
+  [[nodiscard]] Result<void> close() {
+    let_go();
+    return volume_.close();
   }
 
   struct Step {
@@ -161,6 +162,13 @@ class Stage {
   void set_tree(const model::FileTree& tree) { tree_ = tree; }
 
  private:
+  void let_go() {
+    driver_.reset();
+    if (root_ != nullptr) volume_.release(*root_);
+    root_ = nullptr;
+    tree_.close_all();
+  }
+
   Disk& disk_;
   StageGround ground_;
   Volume<StageGround> volume_{ground_};
