@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/acpi/fadt.h"
+#include "lib/acpi/hpet.h"
 #include "lib/acpi/madt.h"
 #include "lib/acpi/mcfg.h"
 #include "lib/acpi/sleep.h"
@@ -92,6 +93,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   const Bytes input = std::as_bytes(std::span(data, size));
   read_madt(input);
   read_mcfg(input);
+  if (const auto hpet = acpi::hpet_address(input)) {
+    ODO_CHECK(odo::checked_add(*hpet, acpi::kHpetBytes));
+  }
   (void)acpi::parse_fadt(input);
 
   std::vector<std::byte> bytes(input.begin(), input.end());

@@ -120,10 +120,34 @@ void limit_waits() {
   x86::set_longest_wait(static_cast<std::uint32_t>(seconds * 1000));
 }
 
+// `clock=NAME`: the TSC's speed is learnt by that, at once, and told; where it
+// can't be, as ever.
+void start_clock(const x86::Firmware& firmware) {
+  struct Named {
+    std::string_view name;
+    x86::ClockSource source;
+  };
+  constexpr Named kSources[] = {{"cpu", x86::ClockSource::kCpu},
+                                {"acpi", x86::ClockSource::kAcpi},
+                                {"hpet", x86::ClockSource::kHpet},
+                                {"pit", x86::ClockSource::kPit}};
+  const auto wanted = command_line().find("clock");
+  if (!wanted) return x86::start_clock(firmware, x86::ClockSource::kAny);
+  for (const Named& named : kSources) {
+    if (*wanted != named.name) continue;
+    x86::start_clock(firmware, named.source);
+    x86::log("odo: clock=", named.name, ": ", x86::tsc_hz() / 1'000'000,
+             " MHz by ", x86::clock_source(), "\n");
+    return;
+  }
+  x86::log("odo: clock=", *wanted, ": give cpu, acpi, hpet or pit\n");
+  x86::start_clock(firmware, x86::ClockSource::kAny);
+}
+
 void start_devices() {
   const x86::Firmware firmware = x86::read_firmware(boot_info);
   x86::set_power_control(firmware.fadt);
-  x86::start_clock(firmware.fadt);
+  start_clock(firmware);
   x86::init_interrupts(firmware);
   x86::init_timer(x86::on_timer);
   x86::begin_cpus(firmware,

@@ -130,6 +130,35 @@ class BootTest(MachineTest):
                         guest.type(line + "\r")
                         self.assertEqual(guest.wait(), status)
 
+    def speed_by(self, machine_name: str, clock: str) -> tuple[int, str]:
+        """The TSC's MHz, and what told them."""
+        result = machine.run("uptime", self.config(
+            machine=machine_name, append=f"clock={clock}"))
+        self.assertEqual(result.status, 0)
+        found = re.search(rf"odo: clock={clock}: (\d+) MHz by (\w+)",
+                          result.console)
+        self.assertIsNotNone(found, result.console)
+        return int(found[1]), found[2]
+
+    def test_every_clock_tells_the_same_speed(self) -> None:
+        first = 0
+        for machine_name, clock, source in (
+                ("q35", "acpi", "acpi"), ("q35", "hpet", "hpet"),
+                ("q35", "pit", "pit"), ("pc", "hpet", "hpet"),
+                ("q35,hpet=off", "hpet", "pit")):
+            with self.subTest(machine=machine_name, clock=clock):
+                mhz, by = self.speed_by(machine_name, clock)
+                self.assertEqual(by, source)
+                first = first or mhz
+                # The emulated counters stop and go with the host's load.
+                self.assertGreater(mhz, first / 2)
+                self.assertLess(mhz, first * 2)
+
+    def test_an_unknown_clock_lists_the_clocks(self) -> None:
+        result = machine.run("ls", self.config(append="clock=sun"))
+        self.assertIn("odo: clock=sun: give cpu, acpi, hpet or pit",
+                      result.console)
+
     def test_boot_cost_is_printed_for_the_bench(self) -> None:
         with machine.boot(self.config(append="bench=boot")) as guest:
             text = guest.read_until("boot-instructions ")

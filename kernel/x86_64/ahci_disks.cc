@@ -18,10 +18,10 @@
 namespace odo::x86 {
 namespace {
 
-using Hba = ahci::Hba<PciRegisters, DriverGround>;
-using Port = ahci::Port<PciRegisters, DriverGround>;
-using SataDisk = ahci::Disk<PciRegisters, DriverGround>;
-using CdDrive = ahci::CdDrive<PciRegisters, DriverGround>;
+using Hba = ahci::Hba<DeviceRegisters, DriverGround>;
+using Port = ahci::Port<DeviceRegisters, DriverGround>;
+using SataDisk = ahci::Disk<DeviceRegisters, DriverGround>;
+using CdDrive = ahci::CdDrive<DeviceRegisters, DriverGround>;
 static_assert(block::DiscardingDevice<SataDisk>);
 
 // The registers' place among the base addresses.
@@ -84,7 +84,7 @@ void start_port(const Place& place, Port& port, std::uint32_t signature) {
 }  // namespace
 
 bool start_ahci_disks(PciConfig& config, const pci::Function& function) {
-  const auto registers = PciRegisters::open(config, function, kBar);
+  const auto registers = open_registers(config, function, kBar);
   if (!registers) {
     tell_left_out(function, "", "it has no registers in memory");
     return false;

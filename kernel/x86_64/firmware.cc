@@ -52,6 +52,11 @@ Firmware read_firmware(const boot::BootInfo& info) {
   } else {
     tell("MCFG", table.error());
   }
+  if (const auto table = acpi::find_table(memory, *root, "HPET")) {
+    firmware.hpet = acpi::hpet_address(*table);
+  } else {
+    tell("HPET", table.error());
+  }
   if (const auto table = acpi::find_table(memory, *root, "APIC")) {
     const acpi::Madt& madt = the_madt.emplace(*table);
     if (madt.is_damaged()) {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "lib/acpi/fadt.h"
+#include "lib/acpi/hpet.h"
 #include "lib/acpi/madt.h"
 #include "lib/acpi/mcfg.h"
 #include "lib/boot/boot_info.h"
@@ -21,6 +22,7 @@ struct Firmware {
   acpi::Fadt fadt;
   std::optional<acpi::EcamRegion> ecam;  // of segment 0
   const acpi::Madt* madt = nullptr;      // null where there is none
+  std::optional<std::uint64_t> hpet;     // address of its registers
 };
 
 [[nodiscard]] Firmware read_firmware(const boot::BootInfo& info);

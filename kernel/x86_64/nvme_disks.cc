@@ -14,8 +14,8 @@
 namespace odo::x86 {
 namespace {
 
-using Controller = nvme::Controller<PciRegisters, DriverGround>;
-using Namespace = nvme::Namespace<PciRegisters, DriverGround>;
+using Controller = nvme::Controller<DeviceRegisters, DriverGround>;
+using Namespace = nvme::Namespace<DeviceRegisters, DriverGround>;
 static_assert(block::DiscardingDevice<Namespace>);
 
 constinit std::uint32_t next_number = 0;
@@ -23,7 +23,7 @@ constinit std::uint32_t next_number = 0;
 }  // namespace
 
 bool start_nvme_disks(PciConfig& config, const pci::Function& function) {
-  const auto registers = PciRegisters::open(config, function, 0);
+  const auto registers = open_registers(config, function, 0);
   if (!registers) {
     tell_left_out(function, "", "it has no registers in memory");
     return false;

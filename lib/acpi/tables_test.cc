@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/acpi/fadt.h"
+#include "lib/acpi/hpet.h"
 #include "lib/acpi/mcfg.h"
 #include "lib/acpi/sleep.h"
 #include "lib/acpi/testing/checksum.h"
@@ -195,6 +196,22 @@ TEST(McfgTest, ListsRegionsThatMakeSense) {
 
 TEST(McfgTest, AHeaderAloneHasNone) {
   EXPECT_TRUE(EcamRegions(table("MCFG", {})).all().empty());
+}
+
+TEST(HpetTableTest, TellsWhereRegistersAre) {
+  const auto hpet = [](std::uint8_t space, std::uint64_t address) {
+    Builder body;
+    body.le(0x8086a201U).le(space).le(std::uint8_t{64}).le(std::uint16_t{0});
+    body.le(address).le(std::uint8_t{0}).le(std::uint16_t{128});
+    body.le(std::uint8_t{0});
+    return hpet_address(table("HPET", body.bytes()));
+  };
+  EXPECT_EQ(hpet(0, 0xfed00000), 0xfed00000U);
+  EXPECT_FALSE(hpet(1, 0xfed00000));  // ports
+  EXPECT_FALSE(hpet(0, 0));
+  EXPECT_FALSE(hpet(0, 0xfed00004));
+  EXPECT_FALSE(hpet(0, ~std::uint64_t{1023}));  // would wrap
+  EXPECT_FALSE(hpet_address(table("HPET", {})));
 }
 
 std::vector<std::byte> dsdt(std::initializer_list<unsigned> code) {

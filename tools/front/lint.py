@@ -32,7 +32,7 @@ FLOORS = {
     "driver": 3, "console": 3, "machine_check": 3,
     "usched": 3, "kmalloc": 3, "btree": 3,
     "block": 4, "lwkt": 4, "objcache": 4,
-    "apic": 4, "virtio": 5, "nvme": 5, "ahci": 5, "hammer2": 5, "partition": 5,
+    "apic": 4, "virtio": 5, "nvme": 5, "ahci": 5, "hpet": 5, "hammer2": 5, "partition": 5,
     "pmap": 5,
     "monitor": 6,
 }
